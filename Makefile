@@ -1,0 +1,53 @@
+# The commands of the README. Each makes its own environment in .venv first, once.
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+export OMP_NUM_THREADS := 1
+export PYTHONNOUSERSITE := 1
+
+# Four fifths of the machine's memory, so that parallel jobs never swap.
+MEMORY = $(shell $(BIN)/python -c "import psutil; print(int(psutil.virtual_memory().total * 0.8 / 1e6))")
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --resources mem_mb=$(MEMORY)
+
+.DEFAULT_GOAL := help
+.PHONY: help environment demo smoke showcase test lint format documentation clean
+
+help:  ## List these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+environment:  ## Make .venv with the pinned versions, if it is not there
+	@$(PYTHON) envs/install.py .venv
+
+demo: environment  ## Run the demo study: both senses, training to figures, on a CPU
+	@$(SNAKEMAKE) --config study=demo
+	@$(BIN)/metamers summary demo
+
+smoke: environment  ## Run a few networks of both senses through every rule
+	@$(SNAKEMAKE) --config study=smoke
+	@$(BIN)/metamers summary smoke
+
+showcase: environment  ## Metamers of an ImageNet network on CPU, one photograph
+	@$(SNAKEMAKE) showcase
+	@echo "Look at results/showcase/showcase.png"
+
+test: environment  ## Run all tests
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST)
+
+lint: environment  ## Check style, types, the workflow's format and its rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+format: environment  ## Format the Python code and the workflow
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+documentation: environment  ## Generate config/README.md from the code
+	$(BIN)/metamers documentation
+
+clean:  ## Remove results and Snakemake's records, not the environment
+	rm -rf results/* .snakemake logs report.zip
+	git checkout -q -- results/README.md

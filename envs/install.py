@@ -1,0 +1,71 @@
+"""Make the project's environment in a folder, once, with every version pinned.
+
+Run by the Makefile as ``python3 envs/install.py .venv``; needs only the standard
+library. An environment that was made from the same lock is left as it is.
+"""
+
+import hashlib
+import pathlib
+import shutil
+import subprocess
+import sys
+import venv
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+LOCK = ROOT / "envs" / "requirements.txt"
+PYTHON = (3, 11)
+GIGABYTES = 8
+
+
+def check_machine(target):
+    """Stop with a clear message where Python is too old or the disk too full."""
+    if sys.version_info < PYTHON:
+        wanted = ".".join(map(str, PYTHON))
+        found = ".".join(map(str, sys.version_info[:3]))
+        sys.exit(
+            f"Python {wanted} or newer is needed, and {sys.executable} is {found}. "
+            f"Name another with: make PYTHON=python{wanted} ..."
+        )
+    free = shutil.disk_usage(target.parent).free / 1e9
+    if free < GIGABYTES:
+        sys.exit(
+            f"The environment needs about {GIGABYTES} GB of disk (torch is large), and "
+            f"{target.parent} has {free:.1f} GB free. Make room, or clone elsewhere."
+        )
+
+
+def main():
+    """Build the environment unless its lock is the one that it was built from."""
+    target = pathlib.Path(sys.argv[1]).resolve()
+    stamp = target / "installed-lock"
+    lock = hashlib.sha256(
+        LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()
+    ).hexdigest()
+    if stamp.is_file() and stamp.read_text() == lock:
+        return
+    check_machine(target)
+    print(f"Installing the environment in {target} (once, some minutes) ...", flush=True)
+    try:
+        venv.EnvBuilder(with_pip=True, clear=False).create(target)
+    except (subprocess.CalledProcessError, OSError) as error:
+        sys.exit(
+            f"python3 could not make a virtual environment ({error}). On Debian and "
+            "Ubuntu install the package python3-venv."
+        )
+    python = target / "bin" / "python"
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for arguments in (
+        ["--no-deps", "-r", LOCK],
+        ["--no-deps", "--no-build-isolation", "-e", ROOT],
+    ):
+        if subprocess.run([*pip, *arguments]).returncode:
+            sys.exit(
+                "The installation failed; the messages above say why. Nothing needs "
+                "cleaning up: run the same command again to go on."
+            )
+    stamp.write_text(lock)
+    print(f"Installed. Activate it with: source {target.name}/bin/activate", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that is renamed onto it at success.
+
+    The name is unique to the process and keeps the suffix. At failure the temporary
+    file is removed and whatever stood at `path` stays.
+
+    Parameters
+    ----------
+    path
+        The final path; its folder is made if need be.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = f"{socket.gethostname()}-{os.getpid()}"
+    temporary = path.with_name(f".{path.stem}.{owner}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(content: object, path: str | Path) -> None:
+    """Write `content` as indented JSON with a final newline."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table without its index; missing values are empty fields."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def write_parquet(
+    frame: pd.DataFrame, path: str | Path, provenance: dict[str, Any] | None = None
+) -> None:
+    """Write a table as Parquet, with how it was made in the file's metadata."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    if provenance is not None:
+        metadata = dict(table.schema.metadata or {})
+        metadata[b"provenance"] = json.dumps(provenance).encode()
+        table = table.replace_schema_metadata(metadata)
+    with atomic_path(path) as temporary:
+        pa.parquet.write_table(table, temporary)
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """Read a table that `write_parquet` wrote."""
+    import pandas as pd
+
+    return pd.read_parquet(path)

@@ -1,0 +1,1 @@
+"""Architectures, their preprocessing, and how a stage's activation is captured."""

