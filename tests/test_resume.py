@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+
 from metamers.errors import StudyError
 from metamers.resume import Interrupted, ResumeState, state_path
 

@@ -10,22 +10,37 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+
+from metamers.networks.registry import architecture_module
 
 PACKAGE = "metamers"
 ROOT = Path(__file__).resolve().parent
 
 # Modules that carry results about and cannot change one: an edit here reruns nothing.
+# The registry is among them because it only names modules: that of a job's own
+# architecture is given to the fingerprint, so a new architecture is no change.
 CARRIERS = frozenset(
     f"{PACKAGE}.{name}"
-    for name in ("errors", "files", "fingerprint", "jobs", "provenance", "resume")
+    for name in (
+        "errors",
+        "files",
+        "fingerprint",
+        "jobs",
+        "networks.registry",
+        "provenance",
+        "resume",
+    )
 )
 
 
 def code_fingerprint(
-    *modules: str, architecture: str | None = None, scripts: tuple[str, ...] = ()
+    *modules: str,
+    architecture: str | Iterable[str] | None = None,
+    scripts: Iterable[str] = (),
 ) -> str:
     """Return the fingerprint of modules and of all that they import in the package.
 
@@ -34,11 +49,13 @@ def code_fingerprint(
     *modules
         Dotted names, e.g. ``"metamers.training.loop"``.
     architecture
-        Dotted module of the network's architecture, which the registry imports by
-        name at run time; None where it lies outside the package.
+        Architectures of the step's networks, as a study names them, or the modules of
+        their front ends: the registry imports them by name at run time. Of a module
+        outside the package its one file counts, if it is on the path and not
+        installed.
     scripts
-        Names of files in ``workflow/scripts``, without the suffix, whose own code
-        counts too.
+        Names of files in ``workflow/scripts``, without the suffix; their own code and
+        their imports count too.
 
     Returns
     -------
@@ -50,21 +67,64 @@ def code_fingerprint(
     ModuleNotFoundError
         If a module is not in the package.
     """
-    roots = (*modules, architecture) if architecture else modules
-    return _fingerprint(tuple(sorted(roots)), tuple(sorted(scripts)))
+    named = [architecture] if isinstance(architecture, str) else architecture or ()
+    own = {_module_of(name) for name in named}
+    return _fingerprint(
+        tuple(sorted(modules)), tuple(sorted(own)), tuple(sorted(scripts))
+    )
+
+
+def _module_of(architecture: str) -> str:
+    """Return the module of an architecture given as in a study, or as a module."""
+    if ":" not in architecture:
+        return architecture
+    return architecture_module(architecture) or architecture.partition(":")[0]
 
 
 @cache
-def _fingerprint(modules: tuple[str, ...], scripts: tuple[str, ...]) -> str:
+def _fingerprint(
+    modules: tuple[str, ...], architectures: tuple[str, ...], scripts: tuple[str, ...]
+) -> str:
+    files = {name: ROOT.parent / "scripts" / f"{name}.py" for name in scripts}
+    roots = [*modules, *(name for path in files.values() for name in _code(path)[1])]
+    for name in architectures:
+        if name.split(".")[0] == PACKAGE:
+            roots.append(name)
+        elif (found := uninstalled(name)) is not None:
+            files[name] = found
     for module in modules:
         if module_file(module) is None:
             raise ModuleNotFoundError(f"no module {module} below {ROOT.parent}")
-    digests = {name: _code(_existing(name))[0] for name in reached(*modules)}
-    for script in scripts:
-        path = ROOT.parent / "scripts" / f"{script}.py"
-        digests[f"scripts/{script}"] = _code(path)[0]
-    text = "\n".join(f"{name} {digest}" for name, digest in sorted(digests.items()))
+    for name in reached(*roots):
+        path = module_file(name)
+        assert path is not None
+        files[name] = path
+    text = "\n".join(f"{name} {_code(path)[0]}" for name, path in sorted(files.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def uninstalled(module: str) -> Path | None:
+    """Find the file of a user's own module, without importing anything.
+
+    Parameters
+    ----------
+    module
+        Dotted name, looked for on ``sys.path`` and in the working directory.
+
+    Returns
+    -------
+    Path or None
+        None if it is not found, or lies in an installation: what is installed has a
+        version and does not change by an edit.
+    """
+    relative = Path(*module.split("."))
+    for entry in ("", *sys.path):
+        if "site-packages" in entry or "dist-packages" in entry:
+            continue
+        for path in (relative / "__init__.py", relative.with_suffix(".py")):
+            if Path(entry, path).is_file():
+                return Path(entry, path)
+    return None
 
 
 def reached(*modules: str) -> set[str]:
@@ -98,12 +158,6 @@ def module_file(name: str) -> Path | None:
     if package.is_file():
         return package
     return module if rest and module.is_file() else None
-
-
-def _existing(name: str) -> Path:
-    path = module_file(name)
-    assert path is not None
-    return path
 
 
 @cache

@@ -175,7 +175,9 @@ class ResumeState:
         from safetensors.numpy import save_file
 
         # safetensors writes the memory as it lies, so it must lie in C order.
-        arrays = {name: np.array(value, order="C") for name, value in state.items()}
+        arrays = {
+            name: np.asarray(value).copy(order="C") for name, value in state.items()
+        }
         metadata = {"fingerprint": self.fingerprint, "owner": json.dumps(this_owner())}
         with atomic_path(self.path) as temporary:
             save_file(arrays, temporary, metadata=metadata)
@@ -231,7 +233,8 @@ def this_owner() -> dict[str, Any]:
 def process_start(pid: int) -> str | None:
     """Return the start of a process in kernel ticks; None if it has ended.
 
-    None too on systems that do not tell. The start tells a process from a later one that was given the same pid.
+    None too on systems that do not tell. The start tells a process from a later one
+    that was given the same pid.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from metamers.figures.style import (
     CHANCE_COLOR,
@@ -38,13 +37,15 @@ RELATIONS: dict[str, dict[str, Any]] = {
     "seed_sibling": {"color": "#56B4E9", "linestyle": "-", "marker": "s"},
     "own": {"color": "#D55E00", "linestyle": "--", "marker": "^"},
     "panel": {"color": "#0072B2", "linestyle": "-", "marker": "o"},
+    "people": {"color": PEOPLE_COLOR, "linestyle": "-", "marker": "D"},
 }
 LABELS = {
     "own": "the generating network",
     "panel": "panel of other networks (band: 95 % interval)",
     "seed_sibling": "same network, other seed",
     "untrained": "untrained networks",
-    "other_task": "networks of another task (agreement with own natural answer)",
+    "other_task": "networks of another task",
+    "people": "people who answered to these metamers",
 }
 PUBLISHED_CHANCE = {"vision": 1 / 16, "audio": 1 / 793}
 PEOPLE = "people, published models (not these networks)"
@@ -62,7 +63,7 @@ def plot_recognition_by_stage(
     models: dict[str, dict[str, Any]],
     *,
     modality: str,
-    chance: dict[str, float],
+    chance: float | None,
     screened: bool = True,
     note: str = "",
 ) -> tuple[Figure, pd.DataFrame]:
@@ -76,8 +77,10 @@ def plot_recognition_by_stage(
     recognition
         ``statistics/recognition_by_stage.csv``: generator, modality, stage,
         stage_index (0 is natural), relation (own, panel, seed_sibling, untrained,
-        other_task), recognition and its bounds lower and upper in [0, 1],
-        n_stimuli, n_evaluators, screened, agreement in [0, 1].
+        other_task, people), recognition and its bounds lower and upper in [0, 1],
+        n_stimuli, n_evaluators, screened, agreement (kappa
+        of the answers to the metamer and to the natural stimulus), drawn where there
+        is no recognition because the tasks differ.
     published
         ``resources/published_recognition.csv``: modality, repo_experiment, model,
         stage, stage_index, observer_kind, n, mean, sem.
@@ -87,7 +90,7 @@ def plot_recognition_by_stage(
     modality
         ``vision`` or ``audio``.
     chance
-        Proportion correct by chance for each task of the study.
+        Proportion of the references that the study's networks get right by chance.
     screened
         Whether only metamers that passed screening are counted.
     note
@@ -100,7 +103,7 @@ def plot_recognition_by_stage(
     """
     names = [name for name, model in models.items() if model["modality"] == modality]
     rows = max(1, -(-len(names) // 2))
-    figure = new_figure(TWO_COLUMNS, TOP + rows * ROW_HEIGHT + 24.0)
+    figure = new_figure(TWO_COLUMNS, TOP + rows * ROW_HEIGHT + 27.0)
     data = recognition[
         (recognition["modality"] == modality)
         & (recognition["screened"].astype(bool) == screened)
@@ -118,9 +121,7 @@ def plot_recognition_by_stage(
         )
         model = models[name]
         part = data[data["generator"] == name]
-        plotted.append(
-            _draw_networks(networks, part, model, chance.get(model["task"]))
-        )
+        plotted.append(_draw_networks(networks, part, model, chance))
         plotted.append(_draw_people(people, published, modality, name, model))
         if side == 0:
             networks.set_ylabel("proportion correct")
@@ -141,19 +142,22 @@ def _draw_networks(
     drawn = []
     for relation, look in RELATIONS.items():
         line = part[part["relation"] == relation].sort_values("stage_index")
-        column = "agreement" if relation == "other_task" else "recognition"
+        # Who answers another question has no correct answer: see `agreement` instead.
+        column = "recognition" if line["recognition"].notna().any() else "agreement"
         line = line[line[column].notna()]
         if line.empty:
             continue
         at = line["stage_index"].to_numpy(int)
         height = line[column].to_numpy(float)
-        strong = relation in ("own", "panel")
+        if column == "agreement":
+            look = look | {"markerfacecolor": "white", "markeredgewidth": 0.7}
+        strong = relation in ("own", "panel", "people")
         axes.plot(
             at,
             height,
             **look,
             linewidth=1.3 if strong else 0.8,
-            markersize=3.2 if strong else 2.4,
+            markersize=3.2 if strong or column == "agreement" else 2.4,
             alpha=1.0 if strong else 0.85,
             zorder=4 if strong else 3,
             clip_on=False,
@@ -188,7 +192,7 @@ def _write_counts(axes: Axes, part: pd.DataFrame) -> None:
     numbers = counts["n_stimuli"].astype(int).tolist()
     if not numbers:
         return
-    look = {"fontsize": SMALL, "color": "#444444", "va": "bottom"}
+    look: dict[str, Any] = {"fontsize": SMALL, "color": "#444444", "va": "bottom"}
     if len(set(numbers)) == 1:
         axes.text(
             1, 1.04, f"n = {numbers[0]}", transform=axes.transAxes, ha="right", **look
@@ -220,7 +224,9 @@ def _draw_people(
         return pd.DataFrame()
     pooled = pool_experiments(part)
     stages = pooled.drop_duplicates("stage_index").sort_values("stage_index")
-    _stage_axis(axes, stages["stage"].tolist())
+    # the released code names stages after the stand-in modules of its gradients
+    names = stages["stage"].str.replace("_fake_?relu$", "", regex=True)
+    _stage_axis(axes, names.tolist())
     axes.tick_params(labelleft=False)
     for kind, look in (
         ("network", RELATIONS["own"] | {"linewidth": 0.9}),
@@ -314,13 +320,36 @@ def _legend(
     figure: Figure, top: float, modality: str, relations: set[str], note: str
 ) -> None:
     """Explain the lines below all panels, networks apart from people."""
-    handles: list[Line2D | Patch] = [
+    handles = [
         Line2D([], [], **RELATIONS[relation], label=LABELS[relation])
-        for relation in ("panel", "own", "seed_sibling", "untrained", "other_task")
+        for relation in (
+            "people",
+            "panel",
+            "own",
+            "seed_sibling",
+            "untrained",
+            "other_task",
+        )
         if relation in relations
     ]
+    handles.append(
+        Line2D(
+            [],
+            [],
+            color="#555555",
+            linestyle="",
+            marker="o",
+            markerfacecolor="white",
+            markeredgewidth=0.7,
+            label="open: another task, agreement (kappa) with the natural answer",
+        )
+    )
     height = figure.get_size_inches()[1] * 25.4
-    place = {"loc": "upper left", "borderpad": 0.0, "labelspacing": 0.35}
+    place: dict[str, Any] = {
+        "loc": "upper left",
+        "borderpad": 0.0,
+        "labelspacing": 0.35,
+    }
     networks = figure.legend(
         handles=handles,
         title="left: networks of this study",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -90,14 +91,22 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Set the project's style, whatever the user's is, and put that back after."""
+    parameters: Any = mpl.rcParams
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        parameters.update(STYLE)
+        yield
+
+
 def styled(function: Callable[P, R]) -> Callable[P, R]:
     """Run a plotting function under the project's style, whatever the user's is."""
 
     @wraps(function)
     def inside(*arguments: P.args, **options: P.kwargs) -> R:
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(STYLE)
+        with own_style():
             return function(*arguments, **options)
 
     return inside
@@ -161,6 +170,41 @@ def markers(groups: Iterable[str]) -> dict[str, str]:
     return _assign(groups, GROUP_MARKERS, SPARE_MARKERS)
 
 
+def model_looks(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give each model a look: color and marker by group, then filled or open.
+
+    Parameters
+    ----------
+    models
+        Models of the study by name: modality, group, and trained where it is known.
+
+    Returns
+    -------
+    dict
+        Options of a line for each model. The second model of a group in a modality
+        has open markers and a dashed line, the third another marker, and so on.
+    """
+    groups = [str(model["group"]) for model in models.values()]
+    color, marker = colors(groups), markers(groups)
+    seen: dict[tuple[str, str], int] = {}
+    looks = {}
+    for name, model in models.items():
+        group = str(model["group"])
+        key = (str(model["modality"]), group)
+        turn = seen[key] = seen.get(key, -1) + 1
+        shape = marker[group]
+        if turn > 1:
+            shape = SPARE_MARKERS[(turn - 2) // 2 % len(SPARE_MARKERS)]
+        trained = model.get("trained", group != "untrained")
+        looks[name] = {
+            "color": color[group],
+            "marker": shape,
+            "markerfacecolor": "white" if turn % 2 else color[group],
+            "linestyle": (":" if not trained else "--" if turn % 2 else "-"),
+        }
+    return looks
+
+
 def _assign(
     groups: Iterable[str], known: dict[str, str], spare: tuple[str, ...]
 ) -> dict[str, str]:
@@ -179,6 +223,14 @@ def readable(name: str, longest: int | None = None) -> str:
     head = longest // 2
     tail = longest - 1 - head
     return f"{text[:head].rstrip()}…{text[len(text) - tail :].lstrip()}"
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as dicts by column name."""
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
 
 
 def gap(axes: Axes, reason: str) -> None:
@@ -225,9 +277,7 @@ def save_figure(figure: Figure, table: pd.DataFrame, stem: str | Path) -> list[P
     }
     dots = min(PIXELS_PER_INCH, int(WIDEST_PIXELS / figure.get_size_inches()[0]))
     paths = []
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    with own_style():
         for kind, content in metadata.items():
             path = Path(f"{stem}.{kind}")
             with atomic_path(path) as temporary:

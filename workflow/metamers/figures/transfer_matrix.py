@@ -30,48 +30,13 @@ NAME_WIDTH, NAME_HEIGHT = 34.0, 34.0
 GUTTER, TITLE = 3.0, 9.0
 
 
-def transfer_cells(
-    trials: pd.DataFrame, modality: str, screened: bool = True
-) -> pd.DataFrame:
-    """Average the trial table over stimuli for every pair of networks and stage.
-
-    Parameters
-    ----------
-    trials
-        The trial table.
-    modality
-        ``vision`` or ``audio``.
-    screened
-        Whether only metamers that passed screening are counted.
-
-    Returns
-    -------
-    pandas.DataFrame
-        generator, observer, stage, stage_index, n, recognition (proportion correct,
-        missing where the tasks differ) and agreement (proportion of answers equal to
-        the observer's own answer to the natural stimulus).
-    """
-    kept = trials[
-        (trials["modality"] == modality) & (trials["observer_kind"] == "network")
-    ]
-    if screened:
-        kept = kept[kept["passed"].astype(bool) | (kept["stage_index"] == 0)]
-    kept = kept.assign(
-        recognition=kept["correct"].astype("Float64").astype(float),
-        agreement=(kept["response"] == kept["natural_response"]).astype(float),
-    )
-    keys = ["generator", "observer", "stage", "stage_index"]
-    cells = kept.groupby(keys, as_index=False, observed=True, sort=True).agg(
-        n=("stimulus_id", "nunique"),
-        recognition=("recognition", "mean"),
-        agreement=("agreement", "mean"),
-    )
-    return cells
-
-
 @styled
 def plot_transfer_matrix(
-    cells: pd.DataFrame, models: dict[str, dict[str, Any]], *, modality: str
+    transfer: pd.DataFrame,
+    models: dict[str, dict[str, Any]],
+    *,
+    modality: str,
+    screened: bool = True,
 ) -> tuple[Figure, pd.DataFrame]:
     """Plot one matrix a stage: generators in rows, evaluators in columns.
 
@@ -81,12 +46,17 @@ def plot_transfer_matrix(
 
     Parameters
     ----------
-    cells
-        What `transfer_cells` gives.
+    transfer
+        ``statistics/transfer.csv``: modality, generator, evaluator, stage,
+        stage_index, screened, n, recognition (missing where the evaluator answers
+        another question) and agreement (kappa of the answers to metamer and natural
+        stimulus).
     models
         Models of the study by name (modality, stages, task), in the order of rows.
     modality
         ``vision`` or ``audio``.
+    screened
+        Whether only metamers that passed screening are counted.
 
     Returns
     -------
@@ -94,6 +64,8 @@ def plot_transfer_matrix(
         The table has a row for each cell of each matrix.
     """
     names = [name for name, model in models.items() if model["modality"] == modality]
+    kept = transfer["screened"].astype(bool) == screened
+    cells = transfer[kept & (transfer["modality"] == modality)]
     aligned = align_stages({name: models[name]["stages"] for name in names})
     count = len(aligned)
     rows = max(1, -(-count // COLUMNS))
@@ -117,7 +89,7 @@ def plot_transfer_matrix(
         plotted.append(table.assign(panel=place))
     if image is not None:
         _color_bar(figure, image, height - 9.0)
-    return figure, pd.concat(plotted, ignore_index=True)
+    return figure, pd.concat(plotted, ignore_index=True).assign(screened=screened)
 
 
 def align_stages(stages: dict[str, list[str]]) -> list[dict[str, tuple[str, int]]]:
@@ -151,16 +123,16 @@ def _matrix(
     cells: pd.DataFrame, names: list[str], stages: dict[str, tuple[str, int]]
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Collect one matrix (generators, evaluators); missing cells are nan."""
-    known = cells.set_index(["generator", "stage", "observer"]).sort_index()
+    known = cells.set_index(["generator", "stage", "evaluator"]).sort_index()
     rows = []
     values = np.full((len(names), len(names)), np.nan)
     for i, generator in enumerate(names):
         stage, index = stages[generator]
-        for j, observer in enumerate(names):
-            key = (generator, stage, observer)
+        for j, evaluator in enumerate(names):
+            key = (generator, stage, evaluator)
             row = {
                 "generator": generator,
-                "observer": observer,
+                "evaluator": evaluator,
                 "stage": stage,
                 "stage_index": index,
                 "n": 0,
@@ -193,11 +165,11 @@ def _draw(
         if not np.isfinite(value):
             axes.text(j, i, "–", ha="center", va="center", fontsize=size)
             continue
-        text = f"{value:.2f}"
+        text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}").replace("0.", ".", 1)
         axes.text(
             j,
             i,
-            text[1:] if text.startswith("0") else text[:3],
+            "1.0" if text == "1.00" else text,
             ha="center",
             va="center",
             fontsize=size,
@@ -239,7 +211,7 @@ def _color_bar(figure: Figure, image: AxesImage, top: float) -> None:
         NAME_WIDTH + 52.0,
         top - 1.0,
         "Rows: generator of the metamers. Columns: evaluator. Framed: the generator "
-        "itself.\nItalic: evaluator of another task, agreement with its own natural "
-        "answer. –: no trials.",
+        "itself.\nItalic: evaluator of another task, agreement (kappa) with its "
+        "natural answer. –: none.",
         fontsize=SMALL + 0.5,
     )

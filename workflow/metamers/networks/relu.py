@@ -29,12 +29,8 @@ _CLAMP_MIN_IN_PLACE = {torch.clamp_min_, torch.Tensor.clamp_min_}
 _CLAMPS = _CLAMP | _CLAMP_IN_PLACE | _CLAMP_MIN | _CLAMP_MIN_IN_PLACE
 _THRESHOLD = {functional.threshold, torch.threshold}
 _THRESHOLD_IN_PLACE = {torch.threshold_}
-_IN_PLACE = (
-    _RELU_IN_PLACE | _CLAMP_IN_PLACE | _CLAMP_MIN_IN_PLACE | _THRESHOLD_IN_PLACE
-)
-_RECTIFIERS = (
-    _RELU | _RELU_IN_PLACE | _CLAMPS | _THRESHOLD | _THRESHOLD_IN_PLACE
-)
+_IN_PLACE = _RELU_IN_PLACE | _CLAMP_IN_PLACE | _CLAMP_MIN_IN_PLACE | _THRESHOLD_IN_PLACE
+_RECTIFIERS = _RELU | _RELU_IN_PLACE | _CLAMPS | _THRESHOLD | _THRESHOLD_IN_PLACE
 
 
 class ReluRecorder(TorchFunctionMode):
@@ -59,21 +55,21 @@ class ReluRecorder(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        function: Any,
+        func: Any,
         types: Any,
-        arguments: tuple[Any, ...] = (),
-        keywords: dict[str, Any] | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call `function`, keeping z where it is a ReLU."""
-        keywords = keywords or {}
-        if function not in _RECTIFIERS or not _is_relu(function, arguments, keywords):
-            return function(*arguments, **keywords)
-        before = arguments[0] if arguments else keywords.get("input")
-        if function in _IN_PLACE or "inplace" in keywords or len(arguments) > 1:
-            # The call may overwrite z; the copy is part of the graph, and the call
-            # goes on from the copy's source as the network meant it to.
-            before = before.clone()  # type: ignore[union-attr]
-        after = function(*arguments, **keywords)
+        """Call `func`, keeping z where it is a ReLU."""
+        kwargs = kwargs or {}
+        if func not in _RECTIFIERS or not _is_relu(func, args, kwargs):
+            return func(*args, **kwargs)
+        before = args[0] if args else kwargs["input"]
+        if _overwrites(func, args, kwargs):
+            # The copy keeps z in the graph; the call then does to the original what
+            # the network meant it to.
+            before = before.clone()
+        after = func(*args, **kwargs)
         self.before, self.after = before, after
         return after
 
@@ -138,18 +134,31 @@ def straight_through_relu(z: Tensor) -> Tensor:
     return _StraightThrough.apply(z)
 
 
-def _is_relu(
-    function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
-) -> bool:
-    if function in _CLAMPS:
-        names = ("input", "min", "max")
-        given = {**dict(zip(names, arguments, strict=False)), **keywords}
+def _is_relu(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    if func in _CLAMPS:
+        given = _named(("input", "min", "max"), args, kwargs)
         return _is_zero(given.get("min")) and given.get("max") is None
-    if function in _THRESHOLD or function in _THRESHOLD_IN_PLACE:
-        names = ("input", "threshold", "value")
-        given = {**dict(zip(names, arguments, strict=False)), **keywords}
+    if func in _THRESHOLD or func in _THRESHOLD_IN_PLACE:
+        given = _named(("input", "threshold", "value"), args, kwargs)
         return _is_zero(given.get("threshold")) and _is_zero(given.get("value"))
     return True
+
+
+def _overwrites(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    if func in _IN_PLACE:
+        return True
+    if func is functional.relu:
+        return bool(_named(("input", "inplace"), args, kwargs).get("inplace"))
+    if func is functional.threshold:
+        names = ("input", "threshold", "value", "inplace")
+        return bool(_named(names, args, kwargs).get("inplace"))
+    return False
+
+
+def _named(
+    names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def _is_zero(value: object) -> bool:

@@ -8,7 +8,7 @@ early pass. Hooks live only while a call runs: the network itself is never chang
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ PLAIN = "plain"
 
 
 class _StageReached(BaseException):
-    """Ends a forward pass; not an Exception, so that no network's own except eats it."""
+    """Ends a forward pass; no Exception, lest a network's own except swallow it."""
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,16 @@ class StageForward:
             kept.append(output)
             raise _StageReached
 
-        with self._module.register_forward_hook(keep):
-            try:
-                self.network(x)
-            except _StageReached:
-                pass
+        with self._module.register_forward_hook(keep), suppress(_StageReached):
+            self.network(x)
         if not kept:
             raise _never_run(self.network, self.path)
         return _single_tensor(kept[0], self.path)
 
 
-def activations(network: Network, stages: dict[str, str], x: Tensor) -> dict[str, Tensor]:
+def activations(
+    network: Network, stages: dict[str, str], x: Tensor
+) -> dict[str, Tensor]:
     """Return the activations at several stages from one forward pass.
 
     Parameters
@@ -182,10 +181,8 @@ def activations(network: Network, stages: dict[str, str], x: Tensor) -> dict[str
         for path in paths:
             module = _find_module(network, path)
             hooks.enter_context(module.register_forward_hook(keeper(path)))
-        try:
+        with suppress(_StageReached):
             network(x)
-        except _StageReached:
-            pass
     for path in paths - set(kept):
         raise _never_run(network, path)
     return {name: kept[path] for name, path in stages.items()}

@@ -132,27 +132,20 @@ def error_consistencies(
     if passed_only:
         scored = scored[scored["passed"]]
     keys = ["modality", "generator", "stage_index", "stage"]
-    parts = []
+    rows = []
     for group, part in scored.groupby(keys):
         table = part.assign(correct=part["correct"].astype("float64")).pivot(
             index="stimulus_id", columns="observer", values="correct"
         )
         n, kappas = _pairwise(table.to_numpy())
-        first, second = np.nonzero(~np.eye(len(table.columns), dtype=bool))
-        names = table.columns.to_numpy()
-        pairs = pd.DataFrame(
-            {
-                "observer": names[first],
-                "other": names[second],
-                "n": n[first, second],
-                "kappa": kappas[first, second],
-            }
-        )
-        parts.append(pairs.assign(**dict(zip(keys, group, strict=True))))
-    columns = [*keys, "observer", "other", "n", "kappa"]
-    if not parts:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(parts, ignore_index=True)[columns]
+        names = list(table.columns)
+        rows += [
+            (*group, names[i], names[j], n[i, j], kappas[i, j])
+            for i in range(len(names))
+            for j in range(len(names))
+            if i != j
+        ]
+    return pd.DataFrame(rows, columns=[*keys, "observer", "other", "n", "kappa"])
 
 
 def _pairwise(correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

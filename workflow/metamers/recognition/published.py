@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import argparse
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.io
-from scipy.io.matlab import MatReadError
 
 from metamers.errors import StudyError
 from metamers.files import write_csv
+from metamers.recognition.matlab import read_variables
 from metamers.recognition.tables import PEOPLE, recognition_table
 
 FILE_NAME = re.compile(
@@ -37,28 +35,17 @@ NATURAL = {"vision": "natural_image", "audio": "natural_audio"}
 CONDITIONS = ("Human", "Network")
 AXES = ("participants", "model_layers", "conditions")
 MATRIX = "participant_data_matrix"
-# {variable: (MATLAB classes, dimensions)}; objects, cells and functions are not here.
+# {variable: its dimensions}; the one of three holds numbers, the others text.
 VARIABLES = {
-    MATRIX: (("double", "single"), 3),
-    "participants": (("char",), 1),
-    "model_layers": (("char",), 1),
-    "conditions": (("char",), 1),
-    "axis_order": (("char",), 1),
+    MATRIX: 3,
+    "participants": 1,
+    "model_layers": 1,
+    "conditions": 1,
+    "axis_order": 1,
 }
 # The published files hold 4 kB and at most 23 x 10 x 2 values.
 MOST_BYTES = 1_000_000
 MOST_ITEMS = 1_000
-# What scipy raises for files that are damaged or of another format.
-READ_ERRORS = (
-    MatReadError,
-    NotImplementedError,
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    zlib.error,
-)
 SUMMARY_COLUMNS = [
     "modality",
     "repo_experiment",
@@ -280,58 +267,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
-    """Read the variables of a file after looking at their types and sizes."""
-    try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
+    """Read the variables of a file, of the expected types and of sensible shapes."""
+    content = read_variables(path, VARIABLES, MOST_BYTES)
+    for name, dimensions in VARIABLES.items():
+        if name not in content:
+            raise StudyError(f"{path}: has no variable {name}; download it again")
+        values = content[name]
+        text = values.dtype.kind == "U"
+        if text != (name != MATRIX) or values.ndim != dimensions:
             raise StudyError(
-                f"{path}: {size} bytes; a published file has at most {MOST_BYTES}"
+                f"{path}: {name} is {'text' if text else 'numbers'} of shape "
+                f"{values.shape}; it must be {'numbers' if name == MATRIX else 'text'} "
+                f"with {dimensions} dimension(s)"
             )
-        described = {
-            name: (shape, kind) for name, shape, kind in scipy.io.whosmat(path)
-        }
-        _check_described(path, described)
-        content = scipy.io.loadmat(
-            path, variable_names=list(VARIABLES), chars_as_strings=True
-        )
-    except StudyError:
-        raise
-    except READ_ERRORS as error:
-        raise StudyError(
-            f"{path}: not a readable MATLAB 5 file ({error}); download it again"
-        ) from error
-    return {name: np.asarray(content[name]) for name in VARIABLES}
-
-
-def _check_described(
-    path: Path, described: dict[str, tuple[tuple[int, ...], str]]
-) -> None:
-    """Refuse a file by its table of contents, before its values are read."""
-    for name, (classes, dimensions) in VARIABLES.items():
-        if name not in described:
+        if min(values.shape) < 1 or max(values.shape) > MOST_ITEMS:
             raise StudyError(
-                f"{path}: has no variable {name}; "
-                f"it has {', '.join(described) or 'none'}"
-            )
-        shape, kind = described[name]
-        if kind not in classes or len(shape) != dimensions:
-            raise StudyError(
-                f"{path}: {name} is {kind} of shape {shape}; "
-                f"it must be {' or '.join(classes)} with {dimensions} dimension(s)"
-            )
-        if min(shape) < 1 or max(shape) > MOST_ITEMS:
-            raise StudyError(
-                f"{path}: {name} has the shape {shape}; "
+                f"{path}: {name} has the shape {values.shape}; "
                 f"each length must be 1 to {MOST_ITEMS}"
             )
+    return content
 
 
 def _names(path: Path, variable: str, content: dict[str, np.ndarray]) -> list[str]:
     """Return the texts of a variable without padding, all different and plain."""
-    values = content[variable]
-    if values.dtype.kind != "U":
-        raise StudyError(f"{path}: {variable} is {values.dtype}; it must be text")
-    names = [str(value).strip() for value in values]
+    names = [str(value).strip() for value in content[variable]]
     for name in names:
         if not STAGE_NAME.fullmatch(name):
             raise StudyError(
@@ -350,8 +309,6 @@ def _proportions(path: Path, matrix: np.ndarray, shape: tuple[int, ...]) -> np.n
             f"{path}: {MATRIX} has the shape {matrix.shape}; participants, "
             f"model_layers and conditions make {shape}"
         )
-    if not np.issubdtype(matrix.dtype, np.floating):
-        raise StudyError(f"{path}: {MATRIX} is {matrix.dtype}; it must be real numbers")
     outside = ~((matrix >= 0) & (matrix <= 1))  # true for NaN as well
     if outside.any():
         position = tuple(int(axis) for axis in np.argwhere(outside)[0])
@@ -359,7 +316,7 @@ def _proportions(path: Path, matrix: np.ndarray, shape: tuple[int, ...]) -> np.n
             f"{path}: {MATRIX} is {matrix[position]} at {position}; "
             "proportions correct are in [0, 1]"
         )
-    return matrix.astype(np.float64)
+    return matrix
 
 
 if __name__ == "__main__":

@@ -172,16 +172,15 @@ def published_recognition(path: str | Path) -> pd.DataFrame:
         return recognition_table(read_parquet(path))
     means = pd.read_csv(path, dtype={"repo_experiment": "int64"})
     people = means["observer_kind"] == "human"
-    return recognition_table(
-        means.assign(
-            experiment="published_" + means["repo_experiment"].astype("str"),
-            participant=ALL_PARTICIPANTS,
-            observer=means["model"].mask(people, PEOPLE),
-            generator=means["model"],
-            n=pd.NA,
-            proportion_correct=means["mean"],
-        )
+    rows = means.assign(
+        experiment="published_" + means["repo_experiment"].astype("str"),
+        participant=ALL_PARTICIPANTS,
+        observer=means["model"].mask(people, PEOPLE),
+        generator=means["model"],
+        proportion_correct=means["mean"],
     )
+    rows["n"] = pd.NA
+    return recognition_table(rows)
 
 
 def collect(
@@ -230,7 +229,7 @@ def _refuse_repeated(trials: pd.DataFrame, source: str) -> None:
     """Refuse a table in which one observer answers twice to the same stimulus."""
     repeated = trials.duplicated(TRIAL_KEY)
     if repeated.any():
-        first = trials.loc[repeated.idxmax(), TRIAL_KEY]
+        first = trials.loc[repeated, TRIAL_KEY].iloc[0]
         row = ", ".join(f"{column} {first[column]}" for column in TRIAL_KEY)
         raise StudyError(
             f"{source}: an answer stands twice ({row}); put each generator into one "

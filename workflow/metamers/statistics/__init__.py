@@ -1,1 +1,1 @@
-"""."""
+"""From trial tables to effects, intervals, claims and scores."""

@@ -50,25 +50,6 @@ def agreement_draws(
     return evaluator_means(numerator, denominator, resampling.evaluators)
 
 
-def kappa(first: NDArray[np.integer], second: NDArray[np.integer]) -> float:
-    """Return Cohen's kappa of two lists of answers; NaN where it is undefined.
-
-    Parameters
-    ----------
-    first, second
-        (n,) category codes from 0; pairs with a -1 are left out.
-
-    Returns
-    -------
-    float
-        In [-1, 1].
-    """
-    above_chance, possible = _kappa_parts(first, second, np.ones((1, first.size)))
-    if possible[0] == 0:
-        return float("nan")
-    return float(above_chance[0] / possible[0])
-
-
 def _kappa_parts(
     first: NDArray[np.integer], second: NDArray[np.integer], weights: Floats
 ) -> tuple[Floats, Floats]:

@@ -79,6 +79,14 @@ class Answers:
             return codes
         return np.where(self.passed[:, None, :], codes, np.int16(MISSING))
 
+    def scored(self) -> NDArray[np.bool_]:
+        """Return which observers gave an answer that is right or wrong."""
+        return np.asarray(np.isfinite(self.correct).any(axis=(0, 2)))
+
+    def answered(self) -> NDArray[np.bool_]:
+        """Return which stimuli anybody answered to, (n_stages, n_stimuli)."""
+        return np.asarray((self.response != MISSING).any(axis=1))
+
     def match(self) -> Floats:
         """Return whether the answer is that to the natural stimulus, else NaN."""
         answered = (self.response != MISSING) & (self.natural_response != MISSING)
@@ -146,17 +154,17 @@ def _arrange_one(
     names: list[str],
 ) -> Answers:
     """Arrange the trials of one generator."""
-    row = pd.Categorical(trials["stage"], categories=stages).codes
+    row = _codes(trials["stage"], stages)
     if (row < 0).any():
         wrong = trials["stage"].to_numpy()[row < 0][0]
         raise StudyError(
             f"the trials of {generator} hold the stage {wrong!r}; the study has "
             f"{', '.join(stages)}{suggest(wrong, stages)}: judge its metamers again"
         )
-    column = pd.Categorical(trials["observer"], categories=observers).codes
-    item = pd.Categorical(trials["stimulus_id"], categories=stimuli).codes
+    column = _codes(trials["observer"], observers)
+    item = _codes(trials["stimulus_id"], stimuli)
     shape = (len(stages), len(observers), len(stimuli))
-    cell = (row.astype(np.int64), column.astype(np.int64), item.astype(np.int64))
+    cell = (row, column, item)
     flat = np.ravel_multi_index(cell, shape)
     if np.unique(flat).size < flat.size:
         raise StudyError(
@@ -168,9 +176,9 @@ def _arrange_one(
     distance = np.full(shape, np.nan)
     distance[cell] = trials["relative_distance"].to_numpy(float, na_value=np.nan)
     response = np.full(shape, MISSING, dtype=np.int16)
-    response[cell] = pd.Categorical(trials["response"], categories=names).codes
+    response[cell] = _codes(trials["response"], names)
     natural = np.full(shape, MISSING, dtype=np.int16)
-    natural[cell] = pd.Categorical(trials["natural_response"], categories=names).codes
+    natural[cell] = _codes(trials["natural_response"], names)
     passed = np.zeros((shape[0], shape[2]), dtype=bool)
     passed[cell[0], cell[2]] = boolean_values(trials["passed"]) == 1.0
     passed[0] = True
@@ -188,6 +196,14 @@ def _arrange_one(
     )
 
 
+def _codes(column: pd.Series, names: tuple[str, ...] | list[str]) -> NDArray[np.int64]:
+    """Return the position of each value in `names`, -1 where it is not there."""
+    values = pd.Index(column.to_numpy(object), dtype=object)
+    found = pd.Index(names, dtype=object).get_indexer(values)
+    return np.asarray(found, dtype=np.int64)
+
+
 def boolean_values(column: pd.Series) -> Floats:
     """Return a nullable boolean column as 1, 0 and NaN."""
-    return column.astype("boolean").astype("Float64").to_numpy(float, na_value=np.nan)
+    values = column.astype("boolean").astype("Float64")
+    return np.asarray(values.to_numpy(float, na_value=np.nan))

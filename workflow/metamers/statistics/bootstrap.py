@@ -2,8 +2,8 @@
 
 Recognition varies over the stimuli that metamers were made of and over the networks or
 people that judge them. Both are samples, so both are drawn again, independently of each
-other (the pigeonhole bootstrap of Owen 2007, Annals of Applied Statistics 1:386). A draw
-is a set of multinomial counts, which makes every resampled mean a matrix product.
+other (the pigeonhole bootstrap of Owen 2007, Annals of Applied Statistics 1:386). A
+draw is a set of multinomial counts, which makes every resampled mean a matrix product.
 
 Every array of draws has the data themselves as its first entry (all counts one), then
 the resampled ones: ``draws[0]`` is the effect, ``draws[1:]`` its distribution.
@@ -117,9 +117,7 @@ def crossed_means(values: NDArray[Any], resampling: Resampling) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def evaluator_means(
-    numerator: Floats, denominator: Floats, weights: Floats
-) -> Floats:
+def evaluator_means(numerator: Floats, denominator: Floats, weights: Floats) -> Floats:
     """Average ratios over evaluators, leaving out those that are undefined.
 
     Parameters
@@ -135,7 +133,9 @@ def evaluator_means(
         (draws,), NaN where no evaluator with a weight is defined.
     """
     defined = denominator > 0
-    ratio = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=defined)
+    ratio = np.divide(
+        numerator, denominator, out=np.zeros_like(numerator), where=defined
+    )
     counted = weights * defined
     total = counted.sum(axis=1)
     summed = (counted * ratio).sum(axis=1)

@@ -1,1 +1,1 @@
-"""."""
+"""What is shown and played: images, speech, backgrounds and their mixtures."""

@@ -241,7 +241,7 @@ def read_split(path: str | Path, split: str) -> Split:
                 f"{suggest(split, file)}"
             )
         group = file[split]
-        labels = group["label"] if "label" in group else {}
+        labels = group.get("label", {})
         return Split(
             stimulus=group["stimulus"][:],
             id=np.asarray(group["id"].asstr()[:], dtype=str),

@@ -89,7 +89,8 @@ def ramp_edges(sound: np.ndarray, sample_rate: int) -> np.ndarray:
 def center(sound: np.ndarray, samples: int, sample_rate: int) -> np.ndarray:
     """Return the middle `samples` of a sound, or the sound in the middle of silence.
 
-    The edges are ramped where silence is added, and left where the sound is cut.
+    Where silence is added, the sound first loses its mean and its edges are ramped, so
+    that the silence is zero; where it is cut it is left as it is.
     """
     surplus = len(sound) - samples
     if surplus >= 0:
@@ -97,7 +98,7 @@ def center(sound: np.ndarray, samples: int, sample_rate: int) -> np.ndarray:
         return sound[start : start + samples]
     before = -surplus // 2
     placed = np.zeros(samples)
-    placed[before : before + len(sound)] = ramp_edges(sound, sample_rate)
+    placed[before : before + len(sound)] = ramp_edges(demean(sound), sample_rate)
     return placed
 
 

@@ -1,1 +1,1 @@
-"""."""
+"""From natural stimuli to metamers: matching, nulls, screening and controls."""

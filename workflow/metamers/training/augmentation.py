@@ -13,25 +13,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# One uniform draw each: shift in x and y, rotation, scale.
-IMAGE_DRAWS = 4
+# One uniform draw each: shift in x and y, rotation, scale, flip.
+IMAGE_DRAWS = 5
 
 
 def augment_images(
     images: Tensor, draws: Tensor, augmentation: Mapping[str, float]
 ) -> Tensor:
-    """Shift, rotate and scale images about their center, each by its own draws.
+    """Mirror, scale, rotate and shift images about their center, each by its own draws.
 
     Parameters
     ----------
     images
         Images in [0, 1] (n, channels, height, width).
     draws
-        Uniform in [-1, 1] (n, 4): shift to the right, shift down, rotation (clockwise)
-        and scale, each as a fraction of the largest.
+        Uniform in [-1, 1] (n, 5): shift to the right, shift down, rotation
+        (clockwise) and scale, each as a fraction of the largest, and what mirrors an
+        image where it is below zero.
     augmentation
         Largest ``shift`` in pixels, ``rotation`` in degrees and ``scale`` as a
-        fraction (0.1: from 0.9 to 1.1 times as large); what is absent is zero.
+        fraction (0.1: from 0.9 to 1.1 times as large); ``flip``, whether images are
+        mirrored left to right. What is absent is not done.
 
     Returns
     -------
@@ -40,11 +42,14 @@ def augment_images(
         the border, bilinearly interpolated.
     """
     largest = [augmentation.get(name) or 0.0 for name in ("shift", "rotation", "scale")]
+    draws = draws.to(images)
+    if augmentation.get("flip"):
+        mirrored = draws[:, 4, None, None, None] < 0
+        images = torch.where(mirrored, images.flip(-1), images)
     if not any(largest):
         return images
     shift, rotation, scale = largest
     height, width = images.shape[-2:]
-    draws = draws.to(images)
     angle = draws[:, 2] * math.radians(rotation)
     factor = 1 / (1 + draws[:, 3] * scale)
     cosine, sine = angle.cos() * factor, angle.sin() * factor
@@ -53,9 +58,9 @@ def augment_images(
     # The grid says where each output pixel comes from: the inverse of the change. Its
     # coordinates run from -1 to 1 along each side, whatever the side's length.
     aspect = height / width
-    top = torch.stack([cosine, sine * aspect, -cosine * right - sine * aspect * down])
-    bottom = torch.stack([-sine / aspect, cosine, sine / aspect * right - cosine * down])
-    theta = torch.stack([top, bottom]).permute(2, 0, 1)
+    top = [cosine, sine * aspect, -cosine * right - sine * aspect * down]
+    bottom = [-sine / aspect, cosine, sine / aspect * right - cosine * down]
+    theta = torch.stack([torch.stack(top), torch.stack(bottom)]).permute(2, 0, 1)
     grid = torch.nn.functional.affine_grid(theta, list(images.shape), False)
     moved = torch.nn.functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False

@@ -118,12 +118,14 @@ class TrainingStimuli(ABC):
     draws_per_stimulus: int
 
     def __init__(
-        self, entry: Mapping[str, Any], stimuli_path: str | Path, seed: int
+        self,
+        entry: Mapping[str, Any],
+        stimuli_path: str | Path,
+        seed: int,
     ) -> None:
         self.entry, self.seed = entry, seed
-        self.augmentation: Mapping[str, Any] = (entry.get("training") or {}).get(
-            "augmentation"
-        ) or {}
+        training = entry.get("training") or {}
+        self.augmentation: Mapping[str, Any] = training.get("augmentation") or {}
         self.rows = StimulusRows(stimuli_path, "training")
         self.label_name: str = entry["task"]["label"]
         self._draws: tuple[int | str, np.ndarray] | None = None
@@ -143,6 +145,16 @@ class TrainingStimuli(ABC):
             shape = (len(self), self.draws_per_stimulus)
             self._draws = (epoch, generator.random(shape))
         return self._draws[1]
+
+    def check_labels(self) -> None:
+        """Check that the stimuli have the label of the entry's task.
+
+        Raises
+        ------
+        StudyError
+            If they have not.
+        """
+        self.rows.label(self.label_name)
 
     @abstractmethod
     def batch(
@@ -195,7 +207,10 @@ class TrainingSounds(TrainingStimuli):
     draws_per_stimulus = SOUND_DRAWS
 
     def __init__(
-        self, entry: Mapping[str, Any], stimuli_path: str | Path, seed: int
+        self,
+        entry: Mapping[str, Any],
+        stimuli_path: str | Path,
+        seed: int,
     ) -> None:
         super().__init__(entry, stimuli_path, seed)
         snr = self.augmentation.get("snr")
@@ -205,20 +220,25 @@ class TrainingSounds(TrainingStimuli):
         )
         level = self.rows.values(np.arange(min(LEVEL_CLIPS, len(self.rows))))
         self.rms = float(np.median(np.sqrt((level**2).mean(axis=1))))
-        needs_background = self.label_name not in self.rows.labels
-        if needs_background and entry.get("training") and self.backgrounds is None:
-            raise StudyError(
-                f"the task's label '{self.label_name}' is not one of the speech "
-                f"({', '.join(self.rows.labels)}), and with augmentation.snr null "
-                "there is no background to name: give snr, e.g. [-10.0, 10.0]"
-            )
+
+    def check_labels(self) -> None:
+        """Check that there is a label; see `TrainingStimuli.check_labels`."""
+        if self.backgrounds is None:
+            if self.label_name not in self.rows.labels:
+                raise StudyError(
+                    f"the task's label '{self.label_name}' is not one of the speech "
+                    f"({', '.join(self.rows.labels)}), and with augmentation.snr null "
+                    "there is no background to name: give snr, e.g. [-10.0, 10.0]"
+                )
+        elif self.label_name not in self.rows.labels:
+            self.backgrounds.label(self.label_name)
 
     def batch(
         self, epoch: int | str, indices: np.ndarray, device: str | torch.device = "cpu"
     ) -> tuple[Tensor, Tensor]:
         """Return speech in noise and labels; see `TrainingStimuli.batch`.
 
-        Without backgrounds, the labels of a task that names backgrounds are -1.
+        Labels that neither the speech nor its background has are -1.
         """
         draws = self.draws(epoch)[indices]
         sounds = self.rows.values(indices)
@@ -233,60 +253,27 @@ class TrainingSounds(TrainingStimuli):
             low, high = self.snr
             snr = (low + (high - low) * draws[:, 3]).astype(np.float32)
             sounds = mix(sounds, background, snr, self.rms).clip(-1.0, 1.0)
-            if self.label_name not in self.rows.labels:
+            if self.label_name in self.backgrounds.labels:
                 label = self.backgrounds.label(self.label_name)[chosen]
         x = torch.from_numpy(np.ascontiguousarray(sounds, dtype=np.float32))
         return x.to(device), torch.from_numpy(label).to(device)
 
 
 def training_stimuli(
-    entry: Mapping[str, Any], stimuli_path: str | Path, seed: int
+    entry: Mapping[str, Any],
+    stimuli_path: str | Path,
+    seed: int,
 ) -> TrainingStimuli:
     """Open the training stimuli of a model; arguments as in `TrainingStimuli`."""
     kind = TrainingImages if entry["modality"] == "vision" else TrainingSounds
     return kind(entry, stimuli_path, seed)
 
 
-def augment_for_null(
-    stimuli_path: str | Path,
-    entry: Mapping[str, Any],
-    seed: int,
-    indices: np.ndarray,
-    repeat: int = 0,
-) -> np.ndarray:
-    """Return natural training stimuli as training shows them, for null pairs.
-
-    The published nulls compare training stimuli passed through the training
-    augmentation (Feather et al. 2023, Methods, "Metamer optimization"). Which draw
-    a stimulus gets depends on the seed, `repeat` and its index only.
-
-    Parameters
-    ----------
-    stimuli_path
-        The stimulus file of the entry's modality.
-    entry
-        A resolved model entry; without a training section nothing is augmented.
-    seed
-        Seed of the draws.
-    indices
-        Which training stimuli (n).
-    repeat
-        Another number gives other draws for the same stimuli.
-
-    Returns
-    -------
-    ndarray
-        float32 (n, channels, height, width) or (n, samples), in stimulus units.
-    """
-    stimuli = training_stimuli(entry, stimuli_path, seed)
-    return stimuli.batch(f"null {repeat}", np.asarray(indices))[0].numpy()
-
-
 def evaluation_batches(
     entry: Mapping[str, Any],
     rows: StimulusRows,
     indices: np.ndarray | None = None,
-    batch_size: int = 200,
+    batch_size: int = 100,
     device: str | torch.device = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor, np.ndarray]]:
     """Go through test stimuli in their order.

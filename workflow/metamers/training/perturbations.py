@@ -155,7 +155,9 @@ def _unit(vectors: Tensor) -> Tensor:
     """Scale each stimulus to the l2 norm 1; zeros stay zeros."""
     # Dividing by the largest value first keeps tiny gradients from underflowing when
     # they are squared (a confident network's are below 1e-20).
-    largest = vectors.abs().flatten(1).amax(dim=1).clamp(min=torch.finfo(vectors.dtype).tiny)
+    largest = (
+        vectors.abs().flatten(1).amax(dim=1).clamp(min=torch.finfo(vectors.dtype).tiny)
+    )
     scaled = vectors / _like(largest, vectors)
     return scaled / _norms(scaled).clamp(min=SMALLEST_NORM)
 

@@ -1,0 +1,159 @@
+"""Whether the networks of a study exist, checked in a process of its own, once.
+
+Snakemake never imports torch: the first reading of a study asks this module, run as
+``python -m metamers.network_check``, and keeps the answer by a hash of what was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from metamers.errors import StudyError
+from metamers.files import write_json
+from metamers.fingerprint import code_fingerprint
+from metamers.networks.registry import architecture_module
+from metamers.provenance import settings_hash, versions
+from metamers.study.definition import Study
+from metamers.study.slices import input_shape, resolved_entry
+
+CACHE = Path(".snakemake") / "metamers" / "checked_networks.json"
+
+
+def questions(study: Study) -> dict[str, dict[str, Any]]:
+    """Return, for each model, what its check depends on, JSON-ready."""
+    found = {}
+    installed = {
+        name: version for name, version in versions().items() if "torch" in name
+    }
+    for name, model in study.models.items():
+        entry = {**resolved_entry(study, name), "training": None, "weights": None}
+        task = study.tasks[model.task]
+        found[name] = {
+            "entry": entry,
+            "stages": dict(model.stages),
+            "input_shape": input_shape(study, str(model.modality)),
+            "outputs": _outputs(study, str(model.modality), task.label)
+            if task.decision is None
+            else None,
+            "versions": installed,
+            "code": code_fingerprint(
+                "metamers.networks.stages",
+                architecture=architecture_module(model.architecture),
+            ),
+        }
+    return found
+
+
+def _outputs(study: Study, modality: str, label: str) -> int | None:
+    """Return how many categories a task has, where the study file says so."""
+    source = getattr(study.stimuli, modality).source
+    if source.kind == "mnist":
+        return 10
+    if source.kind == "espeak":
+        return len(source.backgrounds if label == "background" else source.words)
+    return None
+
+
+def check_networks(study: Study, cache: Path = CACHE) -> None:
+    """Refuse a study whose architectures or stages do not exist.
+
+    Parameters
+    ----------
+    study
+        A study that `load_study` accepted.
+    cache
+        File that remembers which questions were answered well; what stands in it is
+        not asked again.
+
+    Raises
+    ------
+    StudyError
+        With one line for every model that cannot be built, or has no such stage, or
+        the wrong number of outputs.
+    """
+    asked = questions(study)
+    hashes = {name: settings_hash(question) for name, question in asked.items()}
+    known = _read_cache(cache)
+    new = {name: asked[name] for name in asked if hashes[name] not in known}
+    if not new:
+        return
+    answers = _ask(new)
+    good = {hashes[name] for name, answer in answers.items() if answer is None}
+    write_json(sorted(known | good), cache)
+    mistakes = [
+        f"models.{name}: {answer}" for name, answer in answers.items() if answer
+    ]
+    if mistakes:
+        raise StudyError(
+            f"{len(mistakes)} network(s) cannot be used:\n  " + "\n  ".join(mistakes)
+        )
+
+
+def _read_cache(cache: Path) -> set[str]:
+    try:
+        content = json.loads(cache.read_text())
+    except (OSError, ValueError):
+        return set()
+    return {item for item in content if isinstance(item, str)}
+
+
+def _ask(new: dict[str, dict[str, Any]]) -> dict[str, str | None]:
+    """Have a process that may import torch check some networks."""
+    root = Path(__file__).resolve().parents[1]
+    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    process = subprocess.run(
+        [sys.executable, "-m", "metamers.network_check"],
+        input=json.dumps(new),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    if process.returncode:
+        raise StudyError(
+            "the networks of the study could not be checked; the check says:\n"
+            + process.stderr[-3000:]
+        )
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def check_one(question: dict[str, Any]) -> str | None:
+    """Build one network and look for its stages; return what is wrong, or None."""
+    import torch
+
+    from metamers.networks.network import build_network
+    from metamers.networks.stages import check_stages, example
+
+    entry, shape = question["entry"], tuple(question["input_shape"])
+    try:
+        check_stages(entry, question["stages"], shape)
+        network = build_network(entry, seed=0).eval()
+        with torch.no_grad():
+            outputs = network(example(entry, shape)).shape
+    except StudyError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__} on a forward pass: {error}"
+    wanted = question["outputs"]
+    if wanted is not None and tuple(outputs) != (2, wanted):
+        return (
+            f"the network answers with {tuple(outputs[1:])} outputs, but its task "
+            f"'{entry['task']['name']}' has {wanted} categories; change its arguments, "
+            "or give the task a decision"
+        )
+    return None
+
+
+def main() -> None:
+    """Answer the questions on standard input, one JSON line on standard output."""
+    asked = json.load(sys.stdin)
+    answers = {name: check_one(question) for name, question in asked.items()}
+    sys.stdout.write("\n" + json.dumps(answers) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,399 @@
+"""What the rules of the workflow need to know of a study: files, settings and code.
+
+The rules say what is made of what; this says for which models, stages and shards, and
+gives each job the slice of the study and the fingerprint of the code that it runs.
+Nothing here imports torch, since Snakemake reads it at every start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from metamers.fingerprint import code_fingerprint
+from metamers.networks.registry import front_end_module
+from metamers.study.definition import Study
+from metamers.study.reading import ROOT, drop_in_models, load_study
+from metamers.study.slices import (
+    blocks,
+    model_facts,
+    resolved_entry,
+    settings,
+    shard_count,
+)
+
+OfWildcards = Callable[[Any], Any]
+Job = tuple[str, dict[str, str]]
+
+FIGURE_KINDS = ("svg", "pdf", "png", "csv")
+# Figures with one file set a modality, and of the whole study.
+MODALITY_FIGURES = (
+    "recognition_by_stage",
+    "examples",
+    "transfer_matrix",
+    "convergence",
+)
+STUDY_FIGURES = ("robustness", "collapse", "controls", "scores", "claims")
+
+# What each rule makes, below the results of the study. The rules say it themselves;
+# here it serves to find results that no rule has made (metamers.stale).
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "prepare_stimuli": ("stimuli/{modality}.h5", "stimuli/{modality}.csv"),
+    "train_model": (
+        "models/{model}/weights.safetensors",
+        "models/{model}/training.csv",
+    ),
+    "sample_null": ("nulls/{model}.h5",),
+    "measure_robustness": ("robustness/{model}.csv", "models/{model}/card.json"),
+    "measure_collapse": ("collapse/{model}.csv",),
+    "synthesize_metamers": ("metamers/{model}/{stage}/{shard}.h5",),
+    "screen_metamers": ("metamers/{model}.h5", "screening/{model}.csv"),
+    "judge_metamers": ("transfer/{block}/{evaluator}.parquet",),
+    "run_controls": ("controls/{modality}.parquet",),
+    "collect_recognition": ("trials.parquet", "recognition.parquet"),
+    "analyse_recognition": (
+        "statistics/recognition_by_stage.csv",
+        "statistics/transfer.csv",
+    ),
+    "analyse_correlations": ("statistics/correlations.csv",),
+    "analyse_controls": ("statistics/controls.csv",),
+    "analyse_convergence": ("statistics/convergence.csv",),
+    "analyse_scores": ("statistics/scores.csv",),
+    "analyse_claims": ("statistics/claims.csv",),
+    **{
+        f"plot_{name}": tuple(
+            f"figures/{name}_{{modality}}.{kind}" for kind in FIGURE_KINDS
+        )
+        for name in MODALITY_FIGURES
+    },
+    **{
+        f"plot_{name}": tuple(f"figures/{name}.{kind}" for kind in FIGURE_KINDS)
+        for name in STUDY_FIGURES
+    },
+    "build_model_page": ("pages/{model}.html",),
+    "build_gallery": ("gallery",),
+    "build_report": ("report.html",),
+}
+
+# What the rules that summarize the study read of it; `settings` serves all others.
+ANALYSIS = ("seed", "draws", "confidence", "models")
+SUMMARIES: dict[str, tuple[str, ...]] = {
+    "collect_recognition": ("study",),
+    "analyse_recognition": ANALYSIS,
+    "analyse_correlations": ANALYSIS,
+    "analyse_controls": ANALYSIS,
+    "analyse_convergence": ("confidence",),
+    "analyse_scores": ANALYSIS,
+    "analyse_claims": ANALYSIS,
+    **{f"plot_{name}": ("models",) for name in (*MODALITY_FIGURES, *STUDY_FIGURES)},
+    "plot_examples": ("models", "front_end"),
+    "plot_claims": (),
+    "build_model_page": ("study", "models"),
+    "build_gallery": ("study", "models"),
+    "build_report": ("study", "description", "models"),
+}
+
+
+class Plan:
+    """The files, settings and code of a study's jobs.
+
+    Methods that take Snakemake's wildcards are the workflow's input functions.
+
+    Parameters
+    ----------
+    name
+        The study, by name or by the path of its file.
+
+    Attributes
+    ----------
+    results
+        Folder of the study's results, relative to the working directory.
+
+    Raises
+    ------
+    StudyError
+        If the study is not valid.
+    """
+
+    def __init__(self, name: str | Path) -> None:
+        self.name = str(name)
+        self.study: Study = load_study(name)
+        self.drop_ins = drop_in_models(name)
+        self.results = f"results/{self.study.name}"
+
+    # -------------------------------------------------------- what the study has
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Names of the models."""
+        return list(self.study.models)
+
+    @cached_property
+    def modalities(self) -> list[str]:
+        """Modalities that have models."""
+        return list(self.study.modalities)
+
+    @cached_property
+    def blocks(self) -> dict[str, list[str]]:
+        """Generators by block."""
+        return blocks(self.study, self.drop_ins)
+
+    @cached_property
+    def collapsing(self) -> list[str]:
+        """Models whose collapse of noisy and clean speech is measured."""
+        return self.study.models_of("audio") if self.study.collapse else []
+
+    @cached_property
+    def controlled(self) -> list[str]:
+        """Modalities that have controls."""
+        return [m for m in self.modalities if getattr(self.study.controls, m)]
+
+    @cached_property
+    def study_figures(self) -> list[str]:
+        """Names of the figures of the whole study that it has data for."""
+        lacking = {"collapse": not self.collapsing, "controls": not self.controlled}
+        return [name for name in STUDY_FIGURES if not lacking.get(name)]
+
+    @cached_property
+    def gpus(self) -> int:
+        """GPUs that a job on networks asks a cluster for."""
+        return 0 if self.study.device == "cpu" else 1
+
+    def modality(self, model: str) -> str:
+        """Return the modality of a model."""
+        return str(self.study.models[model].modality)
+
+    def stages(self, model: str) -> list[str]:
+        """Return the names of a model's stages."""
+        return list(self.study.models[model].stages)
+
+    def shards(self, model: str) -> list[str]:
+        """Return the names of the shards of each of a model's stages."""
+        count = self._shard_counts[self.modality(model)]
+        return [f"{number:03d}" for number in range(count)]
+
+    def judges(self, block: str) -> list[str]:
+        """Return the networks that judge a block: all of its modality."""
+        return self.study.models_of(self.modality(self.blocks[block][0]))
+
+    def control_judges(self, modality: str) -> list[str]:
+        """Return who judges the controls: all but models that are dropped in.
+
+        So a model that is dropped in makes nothing run again that exists.
+        """
+        mine = self.study.models_of(modality)
+        return [model for model in mine if model not in self.drop_ins]
+
+    @cached_property
+    def _shard_counts(self) -> dict[str, int]:
+        return {m: shard_count(self.study, m) for m in self.modalities}
+
+    # -------------------------------------------------------------------- files
+
+    def stimuli(self, wildcards: Any) -> str:
+        """Return the stimulus file of a job's model or evaluator."""
+        model = wildcards.get("model") or wildcards.get("evaluator")
+        return f"{self.results}/stimuli/{self.modality(model)}.h5"
+
+    def stimulus_sources(self, wildcards: Any) -> list[str]:
+        """Return the user's own files and folders that stimuli are made of."""
+        source = getattr(self.study.stimuli, wildcards.modality).source
+        fields = ("path", "training", "test", "clips", "backgrounds")
+        given = [getattr(source, field, None) for field in fields]
+        return [self.tracked(path) for path in given if isinstance(path, str)]
+
+    def given_weights(self, wildcards: Any) -> list[str]:
+        """Return the file of weights that a model is given, if any."""
+        weights = self.study.models[wildcards.model].weights
+        return [self.tracked(weights.path)] if weights and weights.path else []
+
+    def shards_of_model(self, wildcards: Any) -> list[str]:
+        """Return the shards of all stages of a model."""
+        return [
+            f"{self.results}/metamers/{wildcards.model}/{stage}/{shard}.h5"
+            for stage in self.stages(wildcards.model)
+            for shard in self.shards(wildcards.model)
+        ]
+
+    def metamers_of_block(self, wildcards: Any) -> list[str]:
+        """Return the packs of metamers of a block's generators."""
+        members = self.blocks[wildcards.block]
+        return [f"{self.results}/metamers/{model}.h5" for model in members]
+
+    def screening_of_block(self, wildcards: Any) -> list[str]:
+        """Return the screening tables of a block's generators."""
+        members = self.blocks[wildcards.block]
+        return [f"{self.results}/screening/{model}.csv" for model in members]
+
+    def metamers_of_modality(self, wildcards: Any) -> list[str]:
+        """Return the packs of metamers of all models of a modality."""
+        mine = self.study.models_of(wildcards.modality)
+        return [f"{self.results}/metamers/{model}.h5" for model in mine]
+
+    def screening_of_modality(self, wildcards: Any) -> list[str]:
+        """Return the screening tables of all models of a modality."""
+        mine = self.study.models_of(wildcards.modality)
+        return [f"{self.results}/screening/{model}.csv" for model in mine]
+
+    def control_metamers(self, wildcards: Any) -> str:
+        """Return the metamers of the model that a modality's controls are about."""
+        model = getattr(self.study.controls, wildcards.modality).model
+        return f"{self.results}/metamers/{model}.h5"
+
+    def control_weights(self, wildcards: Any) -> list[str]:
+        """Return the weights of that model, then of all that judge the controls."""
+        return [
+            f"{self.results}/models/{model}/weights.safetensors"
+            for model in self._in_control(wildcards)
+        ]
+
+    def control_nulls(self, wildcards: Any) -> list[str]:
+        """Return the nulls of that model, then of all that judge the controls."""
+        found = self._in_control(wildcards)
+        return [f"{self.results}/nulls/{model}.h5" for model in found]
+
+    def _in_control(self, wildcards: Any) -> list[str]:
+        modality = wildcards.modality
+        model = getattr(self.study.controls, modality).model
+        return [model, *self.control_judges(modality)]
+
+    def all_trials(self) -> list[str]:
+        """Return the trial tables of all blocks and evaluators."""
+        return [
+            f"{self.results}/transfer/{block}/{evaluator}.parquet"
+            for block in self.blocks
+            for evaluator in self.judges(block)
+        ]
+
+    def tracked(self, path: str) -> str:
+        """Return a file of the repository or of the user as seen from here.
+
+        Paths in a study are relative to the repository, which Snakemake need not run
+        in. Relative paths stay relative, so that they are the same in another clone.
+        """
+        return path if os.path.isabs(path) else os.path.relpath(ROOT / path)
+
+    # --------------------------------------------------------- jobs' parameters
+
+    def settings(self, rule: str) -> OfWildcards:
+        """Return the function that gives a rule's jobs their slice of the study."""
+
+        def slice_of(wildcards: Any) -> dict[str, Any]:
+            return self.settings_of(rule, dict(wildcards.items()))
+
+        return slice_of
+
+    def code(self, rule: str) -> OfWildcards:
+        """Return the function that gives a rule's jobs their code's fingerprint."""
+
+        def fingerprint_of(wildcards: Any) -> str:
+            return self.code_of(rule, dict(wildcards.items()))
+
+        return fingerprint_of
+
+    def synthesis_threads(self, wildcards: Any) -> int:
+        """Return the threads of an optimization, which the study fixes."""
+        modality = self.modality(wildcards.model)
+        return int(getattr(self.study.synthesis, modality).threads)
+
+    def settings_of(self, rule: str, wildcards: dict[str, str]) -> dict[str, Any]:
+        """Return the slice of the study that one job reads."""
+        if rule in SUMMARIES:
+            return self._summary(rule, wildcards)
+        if rule == "judge_metamers":
+            return settings(self.study, rule, **wildcards, drop_ins=self.drop_ins)
+        found = settings(self.study, rule, **wildcards)
+        if rule == "screen_metamers":
+            entry = resolved_entry(self.study, wildcards["model"])
+            found["task"] = entry["task"]
+        if rule == "run_controls":
+            judges = self.control_judges(wildcards["modality"])
+            found["evaluators"] = {name: found["evaluators"][name] for name in judges}
+            found["stages"] = {
+                name: dict(self.study.models[name].stages)
+                for name in dict.fromkeys([found["model"], *judges])
+            }
+            found["screening"] = self.study.screening.model_dump()
+        return found
+
+    def _summary(self, rule: str, wildcards: dict[str, str]) -> dict[str, Any]:
+        """Return what a job reads that summarizes the study or a part of it."""
+        study = self.study
+        facts = model_facts(study)
+        modality = wildcards.get("modality")
+        if modality:
+            facts = {k: v for k, v in facts.items() if v["modality"] == modality}
+        if "model" in wildcards:
+            facts = {wildcards["model"]: facts[wildcards["model"]]}
+        fronts = {
+            entry.preprocessing.front_end: None
+            for entry in study.models.values()
+            if entry.modality == modality and entry.preprocessing.front_end
+        }
+        front = study.front_ends[next(iter(fronts))].model_dump() if fronts else None
+        known: dict[str, Any] = {
+            "study": study.name,
+            "description": study.description,
+            "seed": study.seed,
+            "models": facts,
+            "front_end": front,
+            "draws": study.statistics.bootstrap,
+            "confidence": study.statistics.confidence,
+        }
+        return {**wildcards, **{key: known[key] for key in SUMMARIES[rule]}}
+
+    def code_of(self, rule: str, wildcards: dict[str, str]) -> str:
+        """Return the fingerprint of the code that one job runs.
+
+        It is that of the rule's script and of all that it imports; of architectures
+        and front ends, those of the networks in the job.
+        """
+        if rule in SUMMARIES:
+            return code_fingerprint(scripts=(rule,))
+        found = self.settings_of(rule, wildcards)
+        entries = list(found.get("evaluators", {}).values())
+        entries += [found["entry"]] if "entry" in found else []
+        modules = {entry["architecture"] for entry in entries}
+        fronts = (front_end_module(e["preprocessing"]["front_end"]) for e in entries)
+        modules.update(front for front in fronts if front)
+        return code_fingerprint(architecture=modules, scripts=(rule,))
+
+    # --------------------------------------------------------------------- jobs
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield the rule and wildcards of every job of the study."""
+        for rule, patterns in OUTPUTS.items():
+            if rule.endswith("_controls") and not self.controlled:
+                continue
+            if rule == "plot_collapse" and not self.collapsing:
+                continue
+            for wildcards in self._wildcards(rule, patterns[0]):
+                yield rule, wildcards
+
+    def outputs(self, rule: str, wildcards: dict[str, str]) -> list[str]:
+        """Return the files and folders that one job makes."""
+        return [
+            f"{self.results}/{pattern}".format(**wildcards) for pattern in OUTPUTS[rule]
+        ]
+
+    def _wildcards(self, rule: str, pattern: str) -> Iterator[dict[str, str]]:
+        if "{stage}" in pattern:
+            for model in self.models:
+                for stage in self.stages(model):
+                    for shard in self.shards(model):
+                        yield {"model": model, "stage": stage, "shard": shard}
+        elif "{block}" in pattern:
+            for block in self.blocks:
+                for evaluator in self.judges(block):
+                    yield {"block": block, "evaluator": evaluator}
+        elif "{model}" in pattern:
+            mine = self.collapsing if rule == "measure_collapse" else self.models
+            yield from ({"model": model} for model in mine)
+        elif "{modality}" in pattern:
+            mine = self.controlled if rule == "run_controls" else self.modalities
+            yield from ({"modality": modality} for modality in mine)
+        else:
+            yield {}

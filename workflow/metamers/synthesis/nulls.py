@@ -1,0 +1,251 @@
+"""Null distributions: how alike a stage finds two different natural stimuli.
+
+A metamer is a match only if its activations are more like those of its reference than
+those of any pair of different natural stimuli are (Feather et al. 2023, Methods; the
+study's released code, analysis_scripts/make_null_distributions.py). Pairs are of
+training stimuli passed through the training augmentation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metamers.errors import StudyError
+from metamers.randomness import numpy_generator
+from metamers.synthesis.measures import MEASURES, at_ceiling
+from metamers.synthesis.null_files import (
+    Null,
+    NullDistribution,
+    read_null,
+    write_null,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from metamers.networks.network import Network
+
+__all__ = ["NullAccumulator", "pair_batches", "read_null", "sample_null", "write_null"]
+
+logger = logging.getLogger(__name__)
+
+# Bins of the histograms: correlations over their whole range, levels over what
+# different stimuli can give; levels beyond are counted in the outermost bins.
+EDGES = {
+    "spearman": np.linspace(-1.0, 1.0, 4001),
+    "pearson": np.linspace(-1.0, 1.0, 4001),
+    "db_snr": np.linspace(-100.0, 100.0, 8001),
+}
+# Up to this many pairs all values are kept and quantiles are exact; beyond, they are
+# read off the histogram, within a bin (0.0005 and 0.025 dB) of the exact ones.
+EXACT_PAIRS = 100_000
+QUANTILE_LEVELS = np.concatenate(
+    [np.arange(1000) / 1000, [0.9995, 0.9999, 0.99995, 0.99999, 1.0]]
+)
+
+# From indices into the training stimuli (n) and the number of the pass through them
+# to the stimuli (n, ...) in stimulus units, as training shows them.
+Augment = Callable[[np.ndarray, int], "torch.Tensor | np.ndarray"]
+
+
+class NullAccumulator:
+    """One measure's distribution at one stage, in memory that does not grow.
+
+    Parameters
+    ----------
+    measure
+        The measure's name.
+    pairs
+        Number of pairs to come.
+    units
+        Units of the stage.
+    """
+
+    def __init__(self, measure: str, pairs: int, units: int) -> None:
+        self.measure, self.pairs, self.units = measure, pairs, units
+        self.edges = EDGES[measure]
+        self.counts = np.zeros(len(self.edges) - 1, dtype=np.int64)
+        self.minimum, self.maximum = np.inf, -np.inf
+        self.added = 0
+        self._values = np.empty(pairs) if pairs <= EXACT_PAIRS else None
+
+    def add(self, values: np.ndarray) -> None:
+        """Add the values (n) of some pairs; they must be numbers."""
+        if self._values is not None:
+            self._values[self.added : self.added + len(values)] = values
+        self.added += len(values)
+        self.minimum = min(self.minimum, float(values.min()))
+        self.maximum = max(self.maximum, float(values.max()))
+        inside = values.clip(self.edges[0], self.edges[-1])
+        self.counts += np.histogram(inside, self.edges)[0]
+
+    def distribution(self) -> NullDistribution:
+        """Return the distribution of what was added."""
+        return NullDistribution(
+            maximum=self.maximum,
+            ceiling=at_ceiling(self.measure, self.maximum),
+            pairs=self.added,
+            units=self.units,
+            quantile_levels=QUANTILE_LEVELS,
+            quantiles=self._quantiles(),
+            histogram_counts=self.counts,
+            histogram_edges=self.edges,
+        )
+
+    def _quantiles(self) -> np.ndarray:
+        if self._values is not None:
+            # By order statistics: interpolating between equal infinities gives NaN.
+            ordered = np.sort(self._values[: self.added])
+            position = QUANTILE_LEVELS * (self.added - 1)
+            lower = ordered[np.floor(position).astype(int)]
+            upper = ordered[np.ceil(position).astype(int)]
+            part = position - np.floor(position)
+            with np.errstate(invalid="ignore"):
+                between = lower + part * (upper - lower)
+            return np.where((part == 0) | (lower == upper), lower, between)
+        cumulative = np.concatenate([[0], np.cumsum(self.counts)]) / self.added
+        # Of equal cumulative counts np.interp needs only the last edge and the first.
+        quantiles = np.interp(QUANTILE_LEVELS, cumulative, self.edges)
+        quantiles = quantiles.clip(self.minimum, self.maximum)
+        quantiles[0], quantiles[-1] = self.minimum, self.maximum
+        return quantiles
+
+
+def pair_batches(
+    stimuli: int, pairs: int, batch_size: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Go through pairs of different stimuli.
+
+    Each pass shuffles all stimuli and pairs neighbors, so that no stimulus is in two
+    pairs of one pass. The pairs depend on the seed alone, not on the batch size.
+
+    Parameters
+    ----------
+    stimuli
+        Number of stimuli to pair.
+    pairs
+        Number of pairs.
+    batch_size
+        Largest number of pairs of a batch.
+    seed
+        The seed of the study.
+
+    Yields
+    ------
+    first, second, repeat
+        Indices (n) of the members of the pairs, and the number of the pass.
+    """
+    if stimuli < 2:
+        raise StudyError(
+            f"null pairs need at least 2 training stimuli; there are {stimuli}"
+        )
+    done, repeat = 0, 0
+    while done < pairs:
+        order = numpy_generator(seed, "null", "pairs", repeat).permutation(stimuli)
+        couples = order[: stimuli // 2 * 2].reshape(-1, 2)[: pairs - done]
+        for start in range(0, len(couples), batch_size):
+            batch = couples[start : start + batch_size]
+            yield batch[:, 0], batch[:, 1], repeat
+        done += len(couples)
+        repeat += 1
+
+
+def sample_null(
+    network: Network,
+    entry: Mapping[str, Any],
+    stimuli_path: str | Path,
+    settings: Mapping[str, Any],
+    seed: int,
+    device: str | torch.device = "cpu",
+    augment: Augment | None = None,
+) -> Null:
+    """Measure how alike a network's stages find different natural training stimuli.
+
+    Parameters
+    ----------
+    network
+        The network, in eval mode on `device`.
+    entry
+        Its resolved model entry.
+    stimuli_path
+        The stimulus file of its modality.
+    settings
+        ``stages`` {name: module path}; ``null_distribution`` with ``pairs`` and
+        ``batch_size``; ``augmentation``, that of the training, or None.
+    seed
+        The seed of the study; the same pairs for all models of a modality.
+    device
+        Where the network is.
+    augment
+        Gives the stimuli of indices and a pass; by default the training stimuli of
+        `stimuli_path` with ``augmentation``.
+
+    Returns
+    -------
+    dict
+        {stage: {measure: NullDistribution}}; stages in their order.
+
+    Raises
+    ------
+    StudyError
+        If a stage's activations to natural stimuli are not finite.
+    """
+    import torch
+
+    from metamers.networks.stages import activations
+    from metamers.synthesis.distances import distances
+    from metamers.training.data import training_stimuli
+
+    sampling = settings["null_distribution"]
+    training = {"augmentation": settings.get("augmentation")}
+    stimuli = training_stimuli({**entry, "training": training}, stimuli_path, seed)
+    if augment is None:
+
+        def augment(indices: np.ndarray, repeat: int) -> torch.Tensor:
+            return stimuli.batch(f"null {repeat}", indices)[0]
+
+    stages, pairs = dict(settings["stages"]), sampling["pairs"]
+    accumulators: dict[str, dict[str, NullAccumulator]] = {}
+    done = 0
+    with torch.no_grad():
+        for first, second, repeat in pair_batches(
+            len(stimuli), pairs, sampling["batch_size"], seed
+        ):
+            members = augment(np.concatenate([first, second]), repeat)
+            x = torch.as_tensor(members).to(device)
+            for stage, activation in activations(network, stages, x).items():
+                measured = distances(activation[: len(first)], activation[len(first) :])
+                units = activation[0].numel()
+                add_pairs(accumulators, stage, measured.cpu().numpy(), pairs, units)
+            done += len(first)
+            logger.info("null pairs: %d of %d", done, pairs)
+    return {
+        stage: {measure: one.distribution() for measure, one in measures.items()}
+        for stage, measures in accumulators.items()
+    }
+
+
+def add_pairs(
+    accumulators: dict[str, dict[str, NullAccumulator]],
+    stage: str,
+    measured: np.ndarray,
+    pairs: int,
+    units: int,
+) -> None:
+    """Add the distances (n, 3) of some pairs at a stage to its accumulators."""
+    if np.isnan(measured).any():
+        raise StudyError(
+            f"stage {stage!r}: activations to natural stimuli are not finite, so that "
+            "nothing can be matched there; see whether the network's training diverged"
+        )
+    if stage not in accumulators:
+        accumulators[stage] = {
+            measure: NullAccumulator(measure, pairs, units) for measure in MEASURES
+        }
+    for measure, values in zip(MEASURES, measured.T, strict=True):
+        accumulators[stage][measure].add(values)

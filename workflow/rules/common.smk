@@ -1,0 +1,50 @@
+# What all rules share: the study, where its files lie, and what a job asks for.
+from pathlib import Path
+
+from metamers.errors import StudyError
+from metamers.network_check import check_networks
+from metamers.plan import MODALITY_FIGURES, Plan
+from metamers.stale import refuse_stale
+
+
+def load_plan(name):
+    """Read the study; what is wrong with it ends the run before any job."""
+    try:
+        plan = Plan(name)
+        # Jobs read this file again, each in a process of its own.
+        if workflow.is_main_process:
+            check_networks(plan.study)
+            refuse_stale(plan)
+    except StudyError as error:
+        raise WorkflowError(str(error))
+    return plan
+
+
+def growing(amount):
+    """Return a resource that grows with each attempt at a job."""
+
+    def resource(wildcards, attempt):
+        return amount * attempt
+
+    return resource
+
+
+plan = load_plan(config["study"])
+
+# Where to compute is no setting of a result: `--config device=cpu` changes no file.
+config.setdefault("device", plan.study.device)
+
+
+pathvars:
+    results=plan.results,
+    logs=f"logs/{plan.study.name}",
+    benchmarks=f"{plan.results}/benchmarks",
+
+
+wildcard_constraints:
+    modality="vision|audio",
+    model="[A-Za-z0-9_-]+",
+    stage="[A-Za-z0-9_-]+",
+    shard="[0-9]+",
+    block="[A-Za-z0-9_-]+",
+    evaluator="[A-Za-z0-9_-]+",

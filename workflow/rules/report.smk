@@ -1,0 +1,100 @@
+# Needs: everything before.
+# Makes: pages/{model}.html, a page a model; gallery/, all metamers as PNG and WAV;
+#        report.html, which leads to all of it.
+# Costs: one core, a minute or two.
+
+
+rule build_model_page:
+    """Write the page of one model: curves, nulls, recognition, examples."""
+    input:
+        card=rules.measure_robustness.output.card,
+        training=rules.train_model.output.training,
+        stimuli=plan.stimuli,
+        null=rules.sample_null.output.null,
+        metamers=rules.screen_metamers.output.metamers,
+        screening=rules.screen_metamers.output.screening,
+        recognition=rules.analyse_recognition.output.recognition,
+        published=plan.tracked("resources/published_recognition.csv"),
+    output:
+        page=report(
+            "<results>/pages/{model}.html",
+            caption="../report/model_page.rst",
+            category="Models",
+            labels={"model": "{model}"},
+        ),
+    log:
+        "<logs>/build_model_page/{model}.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        settings=plan.settings("build_model_page"),
+        code=plan.code("build_model_page"),
+    message:
+        "Writing the page of {wildcards.model}"
+    script:
+        "../scripts/build_model_page.py"
+
+
+rule build_gallery:
+    """Write all metamers as PNG and WAV, with a page to look through them."""
+    input:
+        stimuli=expand("<results>/stimuli/{modality}.h5", modality=plan.modalities),
+        metamers=expand("<results>/metamers/{model}.h5", model=plan.models),
+        screening=expand("<results>/screening/{model}.csv", model=plan.models),
+    output:
+        gallery=directory("<results>/gallery"),
+    log:
+        "<logs>/build_gallery.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        settings=plan.settings("build_gallery"),
+        code=plan.code("build_gallery"),
+    message:
+        "Building the gallery"
+    script:
+        "../scripts/build_gallery.py"
+
+
+rule build_report:
+    """Write the report, one page that leads to everything."""
+    input:
+        figures=rules.figures.input,
+        statistics=rules.statistics.input,
+        claims=rules.analyse_claims.output.claims,
+        scores=rules.analyse_scores.output.scores,
+        convergence=rules.analyse_convergence.output.convergence,
+        stimuli=expand("<results>/stimuli/{modality}.h5", modality=plan.modalities),
+        pages=expand("<results>/pages/{model}.html", model=plan.models),
+        gallery=rules.build_gallery.output.gallery,
+    output:
+        report="<results>/report.html",
+    log:
+        "<logs>/build_report.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        settings=plan.settings("build_report"),
+        code=plan.code("build_report"),
+    message:
+        "Writing the report"
+    script:
+        "../scripts/build_report.py"
+
+
+rule gallery:
+    """Target: all metamers as pictures and sounds."""
+    input:
+        rules.build_gallery.output.gallery,

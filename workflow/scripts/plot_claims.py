@@ -1,0 +1,21 @@
+"""Draw the claims."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from metamers.jobs import Job
+
+
+def main(job: Job) -> None:
+    """Plot effect, interval and verdict of every claim."""
+    import pandas as pd
+
+    from metamers.figures.claims import plot_claims
+
+    figure, table = plot_claims(pd.read_csv(job.input.claims))
+    job.write_figure(figure, table)
+
+
+main(Job(snakemake))

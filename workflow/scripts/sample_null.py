@@ -1,0 +1,29 @@
+"""Sample the null distributions of one network."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from metamers.jobs import Job
+
+
+def main(job: Job) -> None:
+    """Measure pairs of natural stimuli at every stage."""
+    device = job.use_torch()
+    from metamers.networks.network import load_network
+    from metamers.synthesis.nulls import sample_null, write_null
+
+    entry = job.settings["entry"]
+    null = sample_null(
+        load_network(entry, job.input.weights, device),
+        entry,
+        job.input.stimuli,
+        job.settings,
+        job.settings["seed"],
+        device,
+    )
+    write_null(null, job.output.null, job.provenance())
+
+
+main(Job(snakemake))
