@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,6 @@ class _Run:
     calls: int
     relu: bool  # its output is a ReLU's, first seen here
     pooled: bool  # its output has lost the axes of space
-    shape: tuple[int, ...]
     output: int  # identity of the tensor
 
 
@@ -54,19 +53,19 @@ def propose(network: Network, x: Tensor) -> dict[str, str]:
     modules = dict(network.body.named_modules())
     units = _children(modules, "", runs)
     while True:
+        units = _with_lists_opened(units, modules, runs)
         stages = [path for path in units if _is_stage(path, modules, runs, final)]
-        wide = [path for path in units if _can_open(path, modules, runs)]
-        if not wide or len(stages) >= FEWEST:
+        inside = {path: _children(modules, path, runs) for path in units}
+        widest = max(units, key=lambda path: len(inside[path]), default="")
+        if len(stages) >= FEWEST or not inside.get(widest):
             break
-        most = max(wide, key=lambda path: len(_children(modules, path, runs)))
-        at = units.index(most)
-        units[at : at + 1] = _children(modules, most, runs)
-    stages = [path for path in _opened(units, modules, runs)]
-    stages = [path for path in stages if _is_stage(path, modules, runs, final)]
-    stages = sorted((p for p in stages if p != final), key=lambda p: runs[p].order)
+        at = units.index(widest)
+        units[at : at + 1] = inside[widest]
+    stages = [path for path in stages if path != final]
     front = getattr(network.preprocessing, "front_end", None) is not None
     named = {FRONT_END: FRONT_END} if front else {}
-    named.update({_name(path): path for path in _thinned(stages, MOST - 1 - front)})
+    for path in _evenly(stages, MOST - 1 - len(named)):
+        named[_name(path, named)] = path
     return {**named, "final": final}
 
 
@@ -92,8 +91,7 @@ def _trace(network: Network, x: Tensor) -> tuple[dict[str, _Run], str]:
             if relu and recorder.before is not None:
                 seen.add(source)
                 alive.append(recorder.before)
-            shape = tuple(output.shape[1:])
-            runs[path] = _Run(len(runs), 1, new, pooled, shape, id(output))
+            runs[path] = _Run(len(runs), 1, new, pooled, id(output))
 
         return note
 
@@ -118,12 +116,9 @@ def _is_stage(
         return False
     if path == final:
         return True
-    kind = type(modules[path]).__name__.lower()
-    if "pool" in kind:
+    if "pool" in type(modules[path]).__name__.lower():
         return run.pooled
-    if list(modules[path].children()):
-        return not (_is_flat(modules[path]) and not run.relu)
-    return run.relu
+    return run.relu or bool(list(modules[path].children()))
 
 
 def _is_flat(module: nn.Module) -> bool:
@@ -131,3 +126,60 @@ def _is_flat(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential) and not any(
         list(child.children()) for child in module.children()
     )
+
+
+def _children(
+    modules: dict[str, nn.Module], path: str, runs: dict[str, _Run]
+) -> list[str]:
+    """Return the children that took part, in the order of the pass."""
+    prefix = f"{path}." if path else ""
+    children = [f"{prefix}{name}" for name, _ in modules[path].named_children()]
+    first = {child: _first_run(child, runs) for child in children}
+    used = [child for child in children if first[child] is not None]
+    return sorted(used, key=lambda child: first[child] or 0)
+
+
+def _first_run(path: str, runs: dict[str, _Run]) -> int | None:
+    orders = [
+        run.order
+        for name, run in runs.items()
+        if name == path or name.startswith(f"{path}.")
+    ]
+    return min(orders, default=None)
+
+
+def _with_lists_opened(
+    units: list[str], modules: dict[str, nn.Module], runs: dict[str, _Run]
+) -> list[str]:
+    """Put the members of plain lists of layers in the place of the lists."""
+    opened: list[str] = []
+    for path in units:
+        never_called = path not in runs
+        if _is_flat(modules[path]) or never_called:
+            inside = _children(modules, path, runs)
+            opened += _with_lists_opened(inside, modules, runs)
+        else:
+            opened.append(path)
+    return opened
+
+
+def _spread(tensor: Tensor) -> int:
+    """Return the number of positions in space of a feature map, 1 for any other."""
+    return int(torch.Size(tensor.shape[2:]).numel()) if tensor.ndim >= 4 else 1
+
+
+def _evenly(paths: list[str], most: int) -> list[str]:
+    """Choose at most `most` paths, the first and the last among them."""
+    if len(paths) <= most:
+        return paths
+    step = (len(paths) - 1) / (most - 1)
+    return [paths[round(i * step)] for i in range(most)]
+
+
+def _name(path: str, taken: dict[str, str]) -> str:
+    """Make a stage's name of a path: unique ignoring case, fit for a file's name."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", path)
+    used = {other.lower() for other in taken} | {"final", "natural"}
+    while name.lower() in used:
+        name += "_"
+    return name

@@ -55,8 +55,13 @@ class VisionStimuli(Section):
         json_schema_extra=unit("pixels"),
     )
     channels: Literal[1, 3] = Field(3, description="1 grey, 3 colour")
-    training_per_category: Count = Field(description="training images a category")
-    test_per_category: Count = Field(description="test images a category")
+    training_per_category: Count | None = Field(
+        None, description="training images a category; null: all that are there"
+    )
+    test_per_category: Count | None = Field(
+        None,
+        description="test images a category; null: all, or a fifth of a single folder",
+    )
     references_per_category: Count = Field(
         description="test images a category that metamers are made of"
     )
@@ -97,6 +102,16 @@ class ClipFolderSource(Section):
     )
     test_per_word: Count | None = Field(
         None, description="test clips a word; null: all"
+    )
+    background_classes: list[str] | None = Field(
+        None, min_length=2, description="class folders to use; null: all"
+    )
+    training_background_clips: Count | None = Field(
+        None,
+        description="training clips a class; null: the rest (both null: four fifths)",
+    )
+    test_background_clips: Count | None = Field(
+        None, description="test clips a class; null: the rest (both null: one fifth)"
     )
 
 
