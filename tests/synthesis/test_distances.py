@@ -72,13 +72,20 @@ def test_what_is_not_finite_is_not_a_number(wrong):
     np.testing.assert_allclose(measured[1, :2], [1.0, 1.0], rtol=1e-12)
 
 
-def test_no_pair_enters_the_distances_of_another():
+def test_no_pair_enters_the_distances_of_another(monkeypatch):
     activation, target = (torch.from_numpy(x) for x in example(5, 1))
     together = distances(activation, target)
     alone = torch.cat(
         [distances(activation[i : i + 1], target[i : i + 1]) for i in range(6)]
     )
     np.testing.assert_allclose(together, alone, rtol=1e-12)
+    monkeypatch.setattr("metamers.synthesis.distances.VALUES_AT_ONCE", 250)
+    np.testing.assert_allclose(distances(activation, target), alone, rtol=1e-12)
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="cannot be compared"):
+        distances(torch.zeros(2, 3), torch.zeros(2, 4))
 
 
 def test_correlation_is_at_most_one():

@@ -116,29 +116,6 @@ def test_the_attack_sees_the_network_in_evaluation_mode(image_file, image_entry)
     assert int(run.network.body.norm.num_batches_tracked) == 1
 
 
-@pytest.mark.parametrize("step_size", [None, 0.5])
-def test_a_perturbation_can_grow_over_the_first_epochs(
-    image_file, image_entry, step_size
-):
-    perturbation = {
-        "kind": "random",
-        "norm": "linf",
-        "epsilon": 0.25,
-        "step_size": step_size,
-        "warmup_epochs": 2,
-    }
-    run = make_run(image_entry, image_file, perturbation=perturbation)
-    x, label = next(run.remaining_batches())
-    seen = []
-    run.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    sizes = []
-    for place in ((0, 0), (0, 3), (1, 3), (2, 0), (7, 5)):
-        run.progress.epoch, run.progress.batch = place
-        run.step(x, label)
-        sizes.append(float((seen[-1] - x).abs().max()))
-    np.testing.assert_allclose(sizes, [0, 0.0625, 0.1875, 0.25, 0.25], atol=1e-6)
-
-
 def test_reading_ahead_keeps_the_order_and_can_be_left():
     made = []
 

@@ -90,6 +90,7 @@ SUMMARIES: dict[str, tuple[str, ...]] = {
     "analyse_claims": ANALYSIS,
     **{f"plot_{name}": ("models",) for name in (*MODALITY_FIGURES, *STUDY_FIGURES)},
     "plot_examples": ("models", "front_end"),
+    "plot_controls": (),
     "plot_claims": (),
     "build_model_page": ("study", "models"),
     "build_gallery": ("study", "models"),

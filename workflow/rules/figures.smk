@@ -199,9 +199,7 @@ rule plot_collapse:
 rule plot_controls:
     """Plot the controls beside the metamers."""
     input:
-        controls=expand(
-            "<results>/controls/{modality}.parquet", modality=plan.controlled
-        ),
+        controls=rules.analyse_controls.output.controls,
         stimuli=expand("<results>/stimuli/{modality}.h5", modality=plan.modalities),
     output:
         svg=report(

@@ -14,12 +14,9 @@ def main(job: Job) -> None:
 
     from metamers.figures.controls import plot_controls
     from metamers.figures.stimulus_facts import chance_by_modality, synthetic_note
-    from metamers.files import read_parquet
 
-    trials = [read_parquet(path) for path in job.input.controls]
     figure, table = plot_controls(
-        pd.concat(trials, ignore_index=True),
-        job.settings["models"],
+        pd.read_csv(job.input.controls),
         chance=chance_by_modality(job.input.stimuli),
         note=synthetic_note(job.input.stimuli),
     )

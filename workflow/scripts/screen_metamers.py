@@ -12,7 +12,7 @@ def main(job: Job) -> None:
     """Join the shards into one file and say which metamers pass."""
     from metamers.recognition.decisions import answer_names
     from metamers.stimuli.files import read_categories, read_split
-    from metamers.synthesis.nulls import read_null
+    from metamers.synthesis.null_files import read_null
     from metamers.synthesis.screening import screen
     from metamers.synthesis.shards import pack_shards, read_metamers
 

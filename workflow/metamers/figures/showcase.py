@@ -328,7 +328,9 @@ def plot_showcase(
     width = (TWO_COLUMNS - 2.0 + gutter) / count - gutter
     figure = new_figure(TWO_COLUMNS, width + 33.0)
     known = {row["stage"]: row for row in records(table)}
-    for place, (name, image) in enumerate({"photograph": reference, **metamers}.items()):
+    for place, (name, image) in enumerate(
+        {"photograph": reference, **metamers}.items()
+    ):
         left = 1.0 + place * (width + gutter)
         letter(figure, left, 0.8, place)
         title = name if name == "photograph" else f"metamer: {name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -306,7 +307,14 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
         return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise StudyError(
+            f"{path} is not a plain file of weights and is not opened, since opening "
+            "others can run code; save the state dict alone, best as safetensors "
+            f"({str(error).splitlines()[0]})"
+        ) from error
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state.get(key), dict):
             state = state[key]

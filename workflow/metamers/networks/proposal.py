@@ -15,7 +15,7 @@ from metamers.networks.network import Network
 from metamers.networks.relu import ReluRecorder
 from metamers.networks.stages import FRONT_END
 
-FEWEST, MOST = 5, 10
+FEWEST, MOST = 6, 10
 
 
 @dataclass
@@ -29,11 +29,11 @@ class _Run:
     output: int  # identity of the tensor
 
 
-def propose(network: Network, x: Tensor) -> dict[str, str]:
-    """Propose stages of a network, from the first to the final one.
+def propose_stages(network: Network, x: Tensor) -> dict[str, str]:
+    """Propose stages of a network; see `metamers.networks.stages.propose`.
 
     They are the ReLUs and blocks of its upper levels (the blocks themselves where
-    there would be fewer than 5 stages), the global pooling and the logits; where that
+    there would be fewer than 6 stages), the global pooling and the logits; where that
     makes more than 10, an even choice of them.
 
     Parameters
@@ -95,28 +95,29 @@ def _trace(network: Network, x: Tensor) -> tuple[dict[str, _Run], str]:
 
         return note
 
+    modules = dict(network.body.named_modules())
     with ExitStack() as hooks, torch.no_grad(), ReluRecorder() as recorder:
-        for path, module in network.body.named_modules():
+        for path, module in modules.items():
             if path:
                 hook = module.register_forward_hook(watch(path, recorder))
                 hooks.enter_context(hook)
         logits = network(x)
     ends = [path for path, run in runs.items() if run.output == id(logits)]
-    # Of several modules that return the logits, the first to end is the innermost,
-    # unless it only hands them on.
-    last = max(runs, key=lambda path: runs[path].order)
-    return runs, ends[0] if ends else last
+    # Of several modules that return the logits, the first to end is the innermost.
+    # Where a mere function returns them, the last layer is as near as a stage gets.
+    leaves = [path for path in runs if not list(modules[path].children())]
+    return runs, ends[0] if ends and ends[0] in leaves else leaves[-1]
 
 
 def _is_stage(
     path: str, modules: dict[str, nn.Module], runs: dict[str, _Run], final: str
 ) -> bool:
     run = runs.get(path)
-    if run is None or run.calls != 1:
+    if run is None or run.calls != 1 or final.startswith(f"{path}."):
         return False
     if path == final:
         return True
-    if "pool" in type(modules[path]).__name__.lower():
+    if re.search(r"pool(\dd)?$", type(modules[path]).__name__.lower()):
         return run.pooled
     return run.relu or bool(list(modules[path].children()))
 

@@ -166,7 +166,7 @@ def _imported(spec: str, module_name: str, name: str) -> Callable[..., nn.Module
         if not hasattr(found, part):
             raise StudyError(
                 f"architecture {spec!r}: {module_name} has no {part!r}"
-                f"{suggest(part, vars(found))}"
+                f"{suggest(part, dir(found))}"
             )
         found = getattr(found, part)
     if not callable(found):

@@ -101,13 +101,13 @@ class ReluRecorder(TorchFunctionMode):
 
 
 class _StraightThrough(torch.autograd.Function):
-    """max(0, z) forward, the identity backward."""
+    """max(0, z), computed already, forward; the identity to z backward."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(z: Tensor) -> Tensor:
-        return z.clamp_min(0)
+    def forward(z: Tensor, rectified: Tensor) -> Tensor:
+        return rectified.view_as(rectified)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -115,23 +115,27 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        return gradients[0]
+        return gradients[0], None
 
 
-def straight_through_relu(z: Tensor) -> Tensor:
+def straight_through_relu(z: Tensor, rectified: Tensor | None = None) -> Tensor:
     """Return max(0, z), whose gradient with respect to z is taken to be 1 everywhere.
 
     Parameters
     ----------
     z
         Of any shape.
+    rectified
+        max(0, z) where it is known already, as at a stage that ends in a ReLU: it is
+        not computed again.
 
     Returns
     -------
     Tensor
         Of the same shape, at least 0.
     """
-    return _StraightThrough.apply(z)
+    known = z.detach().clamp_min(0) if rectified is None else rectified.detach()
+    return _StraightThrough.apply(z, known.reshape(z.shape))
 
 
 def _is_relu(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

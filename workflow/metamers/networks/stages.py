@@ -7,6 +7,7 @@ early pass. Hooks live only while a call runs: the network itself is never chang
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ class StageForward:
             self.gradient = STRAIGHT_THROUGH if terminal else PLAIN
         if self.gradient == PLAIN or recorder.before is None:
             return output
-        return straight_through_relu(recorder.before).reshape(output.shape)
+        return straight_through_relu(recorder.before, output).reshape(output.shape)
 
     def _run(self, x: Tensor) -> Tensor:
         kept: list[Any] = []
@@ -278,6 +279,28 @@ def check_stages(
     return describe(network, stages, example(entry, input_shape), straight_through)
 
 
+def propose(network: Network, x: Tensor) -> dict[str, str]:
+    """Propose stages of a network that nobody has chosen stages for yet.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode.
+    x
+        A few stimuli, best natural ones.
+
+    Returns
+    -------
+    dict of str to str
+        Name of each stage and the path of its module, at most 10, in the order of the
+        forward pass; ``final`` comes last.
+    """
+    # By name: what is proposed to a person is no part of how a result is made, and
+    # the code fingerprint of a result must not follow it.
+    proposal = importlib.import_module("metamers.networks.proposal")
+    return proposal.propose_stages(network, x)
+
+
 def example(entry: dict[str, Any], input_shape: tuple[int, ...]) -> Tensor:
     """Return two noise stimuli of a model's kind, for looking at its stages.
 
@@ -314,7 +337,9 @@ def _count_calls(network: Network, paths: Iterable[str], x: Tensor) -> dict[str,
             hooks.enter_context(module.register_forward_hook(counter(path)))
         try:
             network(x)
-        except RuntimeError as error:
+        except StudyError:
+            raise
+        except (RuntimeError, AssertionError, ValueError) as error:
             raise StudyError(
                 f"the network does not take stimuli of shape {tuple(x.shape[1:])}: "
                 f"{error}; see preprocessing (resize, channels, front_end)"

@@ -9,6 +9,9 @@ from metamers.synthesis.measures import MEASURES
 
 __all__ = ["MEASURES", "average_ranks", "correlation", "distances"]
 
+# Values compared at once: ranks need some ten arrays of this size in 64 bit.
+VALUES_AT_ONCE = 2**24
+
 
 def distances(activation: Tensor, target: Tensor) -> Tensor:
     """Measure how alike the activations to metamers and to references are.
@@ -30,12 +33,19 @@ def distances(activation: Tensor, target: Tensor) -> Tensor:
         where A or A' is all zero, and a correlation is 0 where A or A' is constant;
         all three are NaN where A or A' is not finite.
     """
-    first, second = widened(activation), widened(target)
-    if first.shape != second.shape:
+    if activation.shape != target.shape:
         raise ValueError(
             f"activations of shapes {tuple(activation.shape)} and "
             f"{tuple(target.shape)} cannot be compared"
         )
+    rows = max(1, VALUES_AT_ONCE // max(1, activation[0].numel()))
+    parts = zip(activation.split(rows), target.split(rows), strict=True)
+    return torch.cat(
+        [_distances(widened(first), widened(second)) for first, second in parts]
+    )
+
+
+def _distances(first: Tensor, second: Tensor) -> Tensor:
     noise = torch.linalg.vector_norm(second - first, dim=1)
     ratio = torch.linalg.vector_norm(second, dim=1) / noise
     measured = torch.stack(

@@ -153,7 +153,7 @@ class TrainingRun:
         """
         if self.perturbation is None:
             return x, self.network
-        settings = _warmed_up(self.perturbation, place[0] + place[1] / self.batches)
+        settings = dict(self.perturbation)
         self.network.eval()
         head: nn.Module = self.network
         bounds = STIMULUS_BOUNDS[self.entry["modality"]]
@@ -240,20 +240,6 @@ def one_ahead(
             coming = following
         if coming is not None:
             yield coming.result()
-
-
-def _warmed_up(perturbation: Mapping[str, Any], epochs: float) -> dict[str, Any]:
-    """Return the perturbation as large as it is after so many epochs.
-
-    It grows linearly over its ``warmup_epochs``: a network without batch norm that is
-    attacked with full force from the start may never begin to learn.
-    """
-    settings = dict(perturbation)
-    warmup = settings.pop("warmup_epochs", 0)
-    if epochs < warmup:
-        for name in settings.keys() & {"epsilon", "step_size"}:
-            settings[name] = settings[name] * epochs / warmup
-    return settings
 
 
 def _perturbation(entry: Mapping[str, Any]) -> dict[str, Any] | None:
