@@ -97,3 +97,17 @@ def test_letters_go_on_after_z():
     style.letter(figure, 0, 0, 1)
     style.letter(figure, 0, 0, 27)
     assert [text.get_text() for text in figure.texts] == ["b", "ab"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("winter", "winter"),
+        (3, "3"),
+        (3.0, "3"),
+        (float("nan"), "none"),
+        (None, "none"),
+    ],
+)
+def test_answers_are_named_also_when_read_as_numbers(value, expected):
+    assert style.answer_name(value) == expected

@@ -50,7 +50,7 @@ def proposed(architecture, size=64, **arguments):
 
 @pytest.mark.parametrize("architecture", KNOWN)
 def test_known_networks(architecture):
-    _, _, stages = proposed(architecture)
+    _, _, stages = proposed(architecture, 128)
     assert list(stages.values()) == KNOWN[architecture]
 
 

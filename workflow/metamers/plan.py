@@ -15,6 +15,7 @@ from typing import Any
 
 from metamers.fingerprint import code_fingerprint
 from metamers.networks.registry import front_end_module
+from metamers.outputs import MODALITY_FIGURES, OUTPUTS, STUDY_FIGURES
 from metamers.study.definition import Study
 from metamers.study.reading import ROOT, drop_in_models, load_study
 from metamers.study.slices import (
@@ -27,56 +28,6 @@ from metamers.study.slices import (
 
 OfWildcards = Callable[[Any], Any]
 Job = tuple[str, dict[str, str]]
-
-FIGURE_KINDS = ("svg", "pdf", "png", "csv")
-# Figures with one file set a modality, and of the whole study.
-MODALITY_FIGURES = (
-    "recognition_by_stage",
-    "examples",
-    "transfer_matrix",
-    "convergence",
-)
-STUDY_FIGURES = ("robustness", "collapse", "controls", "scores", "claims")
-
-# What each rule makes, below the results of the study. The rules say it themselves;
-# here it serves to find results that no rule has made (metamers.stale).
-OUTPUTS: dict[str, tuple[str, ...]] = {
-    "prepare_stimuli": ("stimuli/{modality}.h5", "stimuli/{modality}.csv"),
-    "train_model": (
-        "models/{model}/weights.safetensors",
-        "models/{model}/training.csv",
-    ),
-    "sample_null": ("nulls/{model}.h5",),
-    "measure_robustness": ("robustness/{model}.csv", "models/{model}/card.json"),
-    "measure_collapse": ("collapse/{model}.csv",),
-    "synthesize_metamers": ("metamers/{model}/{stage}/{shard}.h5",),
-    "screen_metamers": ("metamers/{model}.h5", "screening/{model}.csv"),
-    "judge_metamers": ("transfer/{block}/{evaluator}.parquet",),
-    "run_controls": ("controls/{modality}.parquet",),
-    "collect_recognition": ("trials.parquet", "recognition.parquet"),
-    "analyse_recognition": (
-        "statistics/recognition_by_stage.csv",
-        "statistics/transfer.csv",
-    ),
-    "analyse_correlations": ("statistics/correlations.csv",),
-    "analyse_controls": ("statistics/controls.csv",),
-    "analyse_convergence": ("statistics/convergence.csv",),
-    "analyse_scores": ("statistics/scores.csv",),
-    "analyse_claims": ("statistics/claims.csv",),
-    **{
-        f"plot_{name}": tuple(
-            f"figures/{name}_{{modality}}.{kind}" for kind in FIGURE_KINDS
-        )
-        for name in MODALITY_FIGURES
-    },
-    **{
-        f"plot_{name}": tuple(f"figures/{name}.{kind}" for kind in FIGURE_KINDS)
-        for name in STUDY_FIGURES
-    },
-    "build_model_page": ("pages/{model}.html",),
-    "build_gallery": ("gallery",),
-    "build_report": ("report.html",),
-}
 
 # What the rules that summarize the study read of it; `settings` serves all others.
 ANALYSIS = ("seed", "draws", "confidence", "models")
@@ -96,6 +47,33 @@ SUMMARIES: dict[str, tuple[str, ...]] = {
     "build_gallery": ("study", "models"),
     "build_report": ("study", "description", "models"),
 }
+
+
+class Slice(dict[str, Any]):
+    """Settings of a job, compared by what `compact` leaves of them.
+
+    Snakemake runs a job again when the text of its parameters has changed. A field that
+    is new in the schema, and off by default, is not in that text. Scripts get a plain
+    dictionary with all fields.
+    """
+
+    def __repr__(self) -> str:
+        return repr(compact(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def compact(settings: Any) -> Any:
+    """Leave out the fields of settings that are null, false, zero or empty.
+
+    All fields of a study are always written out, so one that is missing can only be
+    one of these; what the settings mean is not changed.
+    """
+    if isinstance(settings, dict):
+        kept = {key: compact(value) for key, value in settings.items()}
+        return {key: value for key, value in kept.items() if value}
+    return settings
 
 
 class Plan:
@@ -282,8 +260,8 @@ class Plan:
     def settings(self, rule: str) -> OfWildcards:
         """Return the function that gives a rule's jobs their slice of the study."""
 
-        def slice_of(wildcards: Any) -> dict[str, Any]:
-            return self.settings_of(rule, dict(wildcards.items()))
+        def slice_of(wildcards: Any) -> Slice:
+            return Slice(self.settings_of(rule, dict(wildcards.items())))
 
         return slice_of
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from metamers.errors import StudyError
 from metamers.jobs import file_digest, sidecar
-from metamers.plan import Plan
+from metamers.plan import Plan, compact
 from metamers.provenance import settings_hash
 
 RECORDS = Path(".snakemake")
@@ -141,9 +141,10 @@ def misfit(path: Path, plan: Plan, rule: str, wildcards: dict[str, str]) -> str:
         return "does not say how it was made"
     if "sha256" in made and made["sha256"] != file_digest(path):
         return f"is not the file that {sidecar(path)} tells of"
-    wanted = plan.settings_of(rule, wildcards)
-    if made.get("settings_hash") != settings_hash(wanted):
-        differing = _differing(made.get("settings", {}), wanted)
+    wanted = compact(plan.settings_of(rule, wildcards))
+    settings = compact(made.get("settings", {}))
+    if settings_hash(settings) != settings_hash(wanted):
+        differing = _differing(settings, wanted)
         return f"was made with other settings ({', '.join(differing)})"
     if made.get("code_fingerprint") != plan.code_of(rule, wildcards):
         return "was made by other code"
@@ -181,6 +182,8 @@ def _from_safetensors(path: Path) -> str:
     # The format: 8 bytes, the length of a JSON header, little endian; the header.
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            raise ValueError(f"{path} is cut off or no safetensors file")
         header = json.loads(file.read(length))
     return str(header["__metadata__"]["provenance"])
 

@@ -1,9 +1,9 @@
 # What all rules share: the study, where its files lie, and what a job asks for.
-from pathlib import Path
 
 from metamers.errors import StudyError
 from metamers.network_check import check_networks
-from metamers.plan import MODALITY_FIGURES, Plan
+from metamers.outputs import MODALITY_FIGURES
+from metamers.plan import Plan
 from metamers.stale import refuse_stale
 
 

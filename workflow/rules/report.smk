@@ -46,7 +46,13 @@ rule build_gallery:
         metamers=expand("<results>/metamers/{model}.h5", model=plan.models),
         screening=expand("<results>/screening/{model}.csv", model=plan.models),
     output:
-        gallery=directory("<results>/gallery"),
+        gallery=report(
+            directory("<results>/gallery"),
+            htmlindex="index.html",
+            caption="../report/gallery.rst",
+            category="Metamers",
+            labels={"page": "gallery"},
+        ),
     log:
         "<logs>/build_gallery.log",
     conda:
@@ -76,7 +82,12 @@ rule build_report:
         pages=expand("<results>/pages/{model}.html", model=plan.models),
         gallery=rules.build_gallery.output.gallery,
     output:
-        report="<results>/report.html",
+        report=report(
+            "<results>/report.html",
+            caption="../report/report.rst",
+            category="Front page",
+            labels={"page": "front page"},
+        ),
     log:
         "<logs>/build_report.log",
     conda:

@@ -11,13 +11,13 @@ rule analyse_recognition:
     output:
         recognition=report(
             "<results>/statistics/recognition_by_stage.csv",
-            caption="../report/recognition_by_stage.rst",
+            caption="../report/statistics.rst",
             category="Tables",
             labels={"table": "recognition by stage"},
         ),
         transfer=report(
             "<results>/statistics/transfer.csv",
-            caption="../report/transfer.rst",
+            caption="../report/statistics.rst",
             category="Tables",
             labels={"table": "transfer"},
         ),
@@ -46,7 +46,7 @@ rule analyse_correlations:
     output:
         correlations=report(
             "<results>/statistics/correlations.csv",
-            caption="../report/correlations.rst",
+            caption="../report/statistics.rst",
             category="Tables",
             labels={"table": "correlations"},
         ),
@@ -76,7 +76,7 @@ rule analyse_controls:
     output:
         controls=report(
             "<results>/statistics/controls.csv",
-            caption="../report/controls.rst",
+            caption="../report/statistics.rst",
             category="Tables",
             labels={"table": "controls"},
         ),
@@ -104,7 +104,7 @@ rule analyse_convergence:
     output:
         convergence=report(
             "<results>/statistics/convergence.csv",
-            caption="../report/convergence.rst",
+            caption="../report/statistics.rst",
             category="Tables",
             labels={"table": "convergence"},
         ),
@@ -136,7 +136,7 @@ rule analyse_scores:
     output:
         scores=report(
             "<results>/statistics/scores.csv",
-            caption="../report/scores.rst",
+            caption="../report/statistics.rst",
             category="Tables",
             labels={"table": "scores"},
         ),
@@ -167,7 +167,7 @@ rule analyse_claims:
     output:
         claims=report(
             "<results>/statistics/claims.csv",
-            caption="../report/claims.rst",
+            caption="../report/statistics.rst",
             category="Tables",
             labels={"table": "claims"},
         ),

@@ -11,6 +11,7 @@ import pandas as pd
 from metamers.figures.style import (
     SMALL,
     TWO_COLUMNS,
+    answer_name,
     axes_at,
     gap,
     new_figure,
@@ -236,7 +237,10 @@ def _caption(values: dict[str, Any]) -> tuple[str, str]:
         return "–", "black"
     passed = bool(values["passed"])
     mark = "✓" if passed else "✗"
-    return f"{values['response']} {mark}", PASSED_COLOR if passed else FAILED_COLOR
+    return (
+        f"{answer_name(values['response'])} {mark}",
+        PASSED_COLOR if passed else FAILED_COLOR,
+    )
 
 
 def _difference(examples: Examples, key: tuple[str, str]) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from metamers.figures import page
 from metamers.figures.convergence import draw_losses
@@ -19,6 +20,7 @@ from metamers.figures.page import Markup, tag
 from metamers.figures.recognition_by_stage import plot_recognition_by_stage
 from metamers.figures.style import (
     TWO_COLUMNS,
+    answer_name,
     axes_at,
     gap,
     new_figure,
@@ -148,6 +150,7 @@ def plot_training(training: pd.DataFrame) -> Figure:
                     label=split,
                 )
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_ylabel({"accuracy": "proportion correct"}.get(quantity, quantity))
         if quantity == "accuracy":
             axes.set_ylim(0, 1)
@@ -311,7 +314,7 @@ def _examples(
                 passed = bool(row["passed"])
                 answer = tag(
                     "span",
-                    f"{row['response']} {'✓' if passed else '✗'}",
+                    f"{answer_name(row['response'])} {'✓' if passed else '✗'}",
                     class_="passed" if passed else "failed",
                     title=None if passed else row["reason"],
                 )

@@ -105,7 +105,7 @@ def plot_recognition_by_stage(
     rows = max(1, -(-len(names) // 2))
     figure = new_figure(TWO_COLUMNS, TOP + rows * ROW_HEIGHT + 27.0)
     data = recognition[
-        (recognition["modality"] == modality)
+        recognition["generator"].isin(names)
         & (recognition["screened"].astype(bool) == screened)
     ].rename(columns={"screened": "only_passed"})
     plotted: list[pd.DataFrame] = []

@@ -40,7 +40,8 @@ FOOTNOTE = (
     "Bars: 95 % interval. Dashes: cannot be had for this model.\n"
     "* Area under recognition by stage relative to natural stimuli, over relative "
     "depth; 1: never falls.\n"
-    "† Measured on the published counterpart of this name, not on this network."
+    "† Measured on the published counterpart, not on this network, unless "
+    "people_source in scores.csv names participants of this study."
 )
 
 

@@ -67,12 +67,12 @@ ENTRY: dict[str, Any] = {
 STAGES = {
     "second block": "blocks.1",
     "fifth block": "blocks.4",
-    "last convolution": "bn2",
+    "last block": "blocks.6",
     "final (logits)": "classifier",
 }
 SYNTHESIS: dict[str, Any] = {
     "rounds": 8,
-    "steps_per_round": 60,
+    "steps_per_round": 100,
     "first_step": 4.0,
     "initial_mean": 0.5,
     "initial_deviation": 0.05,

@@ -233,6 +233,16 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def answer_name(value: Any) -> str:
+    """Write an answer as its name, also where a csv was read as numbers.
+
+    A column of digits with an empty field comes back from a csv as floats.
+    """
+    if value is None or value != value:
+        return "none"
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
 def gap(axes: Axes, reason: str) -> None:
     """Turn axes into a labeled gap: what stands nowhere is said, not left out."""
     axes.set_axis_off()

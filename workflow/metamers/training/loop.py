@@ -83,7 +83,7 @@ def train(
         Of the code and settings that the result depends on; a state of another one is
         not used. The entry and the seed count by themselves.
     save_interval_seconds
-        Time between two saves of the state.
+        Time between two saves of the state; each epoch ends with one besides.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def train(
     ------
     StudyError
         If the entry does not fit the stimuli, the weights are not those asked for, or
-        the loss stops being finite; the state before that batch is kept.
+        the loss stops being finite; the state after the epoch before is kept.
     Interrupted
         On SIGTERM and SIGUSR1, after the state is saved.
     """
@@ -138,8 +138,6 @@ def _train_epochs(
         for x, label in run.remaining_batches():
             loss, correct = run.step(x, label)
             if not np.isfinite(loss):
-                if state is not None:
-                    state.save(run.snapshot())
                 raise run.not_finite(loss, state)
             progress.loss += loss * len(label)
             progress.correct += correct
@@ -150,6 +148,8 @@ def _train_epochs(
                 state.save(run.snapshot())
         tested = evaluate(run.network, run.task_logits, run.entry, test, run.device)
         run.end_epoch(*tested, time.monotonic() - started)
+        if state is not None:
+            state.save(run.snapshot())
         logger.info(
             "epoch %d of %d: training loss %.4f, accuracy %.3f; test loss %.4f, "
             "accuracy %.3f; %.1f s",

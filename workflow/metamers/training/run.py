@@ -218,7 +218,9 @@ class TrainingRun:
     def not_finite(self, loss: float, state: ResumeState | None) -> StudyError:
         """Word the error for a loss that is no number."""
         epoch, batch = self.progress.epoch + 1, self.progress.batch + 1
-        kept = f"; the state before it is kept in {state.path}" if state else ""
+        kept = ""
+        if state is not None and state.path.exists():
+            kept = f"; the network and history up to its last save are in {state.path}"
         raised = "; or a smaller perturbation.epsilon" if self.perturbation else ""
         return StudyError(
             f"the training loss became {loss} in epoch {epoch}, batch {batch}{kept}. "

@@ -1,0 +1,53 @@
+"""The files that each rule of the workflow makes."""
+
+from __future__ import annotations
+
+FIGURE_KINDS = ("svg", "pdf", "png", "csv")
+# Figures with one file set a modality, and of the whole study.
+MODALITY_FIGURES = (
+    "recognition_by_stage",
+    "examples",
+    "transfer_matrix",
+    "convergence",
+)
+STUDY_FIGURES = ("robustness", "collapse", "controls", "scores", "claims")
+
+# What each rule makes, below the results of the study. The rules say it themselves;
+# here it serves to find results that no rule has made (metamers.stale).
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "prepare_stimuli": ("stimuli/{modality}.h5", "stimuli/{modality}.csv"),
+    "train_model": (
+        "models/{model}/weights.safetensors",
+        "models/{model}/training.csv",
+    ),
+    "sample_null": ("nulls/{model}.h5",),
+    "measure_robustness": ("robustness/{model}.csv", "models/{model}/card.json"),
+    "measure_collapse": ("collapse/{model}.csv",),
+    "synthesize_metamers": ("metamers/{model}/{stage}/{shard}.h5",),
+    "screen_metamers": ("metamers/{model}.h5", "screening/{model}.csv"),
+    "judge_metamers": ("transfer/{block}/{evaluator}.parquet",),
+    "run_controls": ("controls/{modality}.parquet",),
+    "collect_recognition": ("trials.parquet", "recognition.parquet"),
+    "analyse_recognition": (
+        "statistics/recognition_by_stage.csv",
+        "statistics/transfer.csv",
+    ),
+    "analyse_correlations": ("statistics/correlations.csv",),
+    "analyse_controls": ("statistics/controls.csv",),
+    "analyse_convergence": ("statistics/convergence.csv",),
+    "analyse_scores": ("statistics/scores.csv",),
+    "analyse_claims": ("statistics/claims.csv",),
+    **{
+        f"plot_{name}": tuple(
+            f"figures/{name}_{{modality}}.{kind}" for kind in FIGURE_KINDS
+        )
+        for name in MODALITY_FIGURES
+    },
+    **{
+        f"plot_{name}": tuple(f"figures/{name}.{kind}" for kind in FIGURE_KINDS)
+        for name in STUDY_FIGURES
+    },
+    "build_model_page": ("pages/{model}.html",),
+    "build_gallery": ("gallery",),
+    "build_report": ("report.html",),
+}
