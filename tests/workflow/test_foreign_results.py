@@ -30,7 +30,7 @@ def test_results_of_other_settings_are_refused(foreign):
 
 
 def test_results_of_other_code_are_refused(foreign):
-    foreign.edit("workflow/metamers/figures/claims.py", "def ", "ADDED = 1\n\n\ndef ")
+    foreign.add_code("workflow/metamers/figures/claims.py")
     text = foreign.snakemake("-n", fail=True)
     assert "results/tiny/figures/claims.svg: was made by other code" in text
     assert "results/tiny/figures/scores.svg" not in text
@@ -51,7 +51,7 @@ def test_a_file_without_provenance_is_refused(foreign):
 
 
 def test_removing_what_is_stale(foreign):
-    foreign.edit("workflow/metamers/figures/claims.py", "def ", "ADDED = 1\n\n\ndef ")
+    foreign.add_code("workflow/metamers/figures/claims.py")
     program = (
         "import sys; sys.path.insert(0, 'workflow')\n"
         "from metamers.plan import Plan\n"

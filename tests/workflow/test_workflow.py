@@ -86,7 +86,8 @@ def test_rules_on_networks_ask_for_one_gpu_at_most(root):
     torch = {
         path.stem for path in scripts.glob("*.py") if "use_torch" in path.read_text()
     }
-    assert asking == torch
+    # The showcase is made for a machine without a GPU.
+    assert asking == torch - {"plot_showcase"}
     assert Plan("demo").gpus == 1
 
 
@@ -129,7 +130,9 @@ def test_rules_and_table_of_outputs_agree():
                 continue
             output = rule.split("    output:")[1].split("    log:")[0]
             found = re.findall(r'"<results>/([^"]+)"', output)
-            assert tuple(found) == OUTPUTS[rule.split(":")[0]]
+            name = rule.split(":")[0]
+            assert tuple(found) == OUTPUTS.get(name, ())
+            assert found or name == "plot_showcase"
 
 
 def test_every_result_says_how_it_was_made(finished):

@@ -60,16 +60,17 @@ def summary(arguments: argparse.Namespace) -> None:
 
 def stale(arguments: argparse.Namespace) -> None:
     """List results that no longer fit the study, or remove them."""
+    from metamers.plan import Plan
     from metamers.stale import remove_stale, stale_outputs
 
-    study = load_study(arguments.study)
+    plan = Plan(arguments.study)
     if arguments.remove:
-        removed = remove_stale(study)
+        removed = remove_stale(plan)
         _say(f"removed {len(removed)} file(s)")
         return
-    found = stale_outputs(study)
-    for path in found:
-        _say(str(path))
+    found = stale_outputs(plan)
+    for one in found:
+        _say(f"{one.path}: {one.reason}")
     _say(f"{len(found)} stale file(s)")
 
 

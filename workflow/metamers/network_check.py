@@ -41,12 +41,18 @@ def questions(study: Study) -> dict[str, dict[str, Any]]:
             if task.decision is None
             else None,
             "versions": installed,
-            "code": code_fingerprint(
-                "metamers.networks.stages",
-                architecture=architecture_module(model.architecture),
-            ),
+            "code": _code(name, model.architecture),
         }
     return found
+
+
+def _code(name: str, architecture: str) -> str:
+    """Return the fingerprint of what builds a network and finds its stages."""
+    try:
+        module = architecture_module(architecture)
+    except StudyError as error:
+        raise StudyError(f"models.{name}.architecture: {error}") from None
+    return code_fingerprint("metamers.networks.stages", architecture=module)
 
 
 def _outputs(study: Study, modality: str, label: str) -> int | None:

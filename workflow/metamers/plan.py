@@ -43,6 +43,7 @@ SUMMARIES: dict[str, tuple[str, ...]] = {
     "plot_examples": ("models", "front_end"),
     "plot_controls": (),
     "plot_claims": (),
+    "plot_showcase": (),
     "build_model_page": ("study", "models"),
     "build_gallery": ("study", "models"),
     "build_report": ("study", "description", "models"),
@@ -307,6 +308,8 @@ class Plan:
             facts = {k: v for k, v in facts.items() if v["modality"] == modality}
         if "model" in wildcards:
             facts = {wildcards["model"]: facts[wildcards["model"]]}
+        if rule == "plot_collapse":
+            facts = {name: facts[name] for name in self.collapsing}
         fronts = {
             entry.preprocessing.front_end: None
             for entry in study.models.values()

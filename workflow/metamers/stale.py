@@ -94,7 +94,7 @@ def refuse_stale(plan: Plan, records: Path = RECORDS) -> None:
         f"(the folder {records}) and are not what the study would make now:\n  "
         + "\n  ".join(lines)
         + "\nThey are not used. Remove them with `metamers stale --remove "
-        f"--study {plan.name}`, after which they are made again; or copy the folder "
+        f"{plan.name}`, after which they are made again; or copy the folder "
         f"{records} from where they come from; or undo the change to the study or code."
     )
 

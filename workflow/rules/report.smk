@@ -1,7 +1,8 @@
 # Needs: everything before.
 # Makes: pages/{model}.html, a page a model; gallery/, all metamers as PNG and WAV;
 #        report.html, which leads to all of it.
-# Costs: one core, a minute or two.
+# Costs: one core, a minute or two. The showcase, apart from any study: some minutes on
+#        all cores.
 
 
 rule build_model_page:
@@ -109,3 +110,41 @@ rule gallery:
     """Target: all metamers as pictures and sounds."""
     input:
         rules.build_gallery.output.gallery,
+
+
+rule plot_showcase:
+    """Show metamers of a genuine ImageNet network, which digits cannot show.
+
+    It belongs to no study; its network and photograph come with installed packages.
+    """
+    output:
+        svg=report(
+            "results/showcase/showcase.svg",
+            caption="../report/showcase.rst",
+            category="Metamers",
+            labels={"figure": "showcase"},
+        ),
+        pdf="results/showcase/showcase.pdf",
+        png="results/showcase/showcase.png",
+        table="results/showcase/showcase.csv",
+    log:
+        "logs/showcase.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: workflow.cores or 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(60),
+    params:
+        settings=plan.settings("plot_showcase"),
+        code=plan.code("plot_showcase"),
+    message:
+        "Making metamers of an ImageNet network from one photograph"
+    script:
+        "../scripts/plot_showcase.py"
+
+
+rule showcase:
+    """Target: the metamers of an ImageNet network."""
+    input:
+        rules.plot_showcase.output,
