@@ -131,7 +131,7 @@ rule plot_showcase:
         "logs/showcase.log",
     conda:
         "../../envs/metamers.yaml"
-    threads: workflow.cores or 1
+    threads: 8
     resources:
         mem_mb=growing(3000),
         runtime=growing(60),
