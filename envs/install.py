@@ -17,7 +17,7 @@ PYTHON = (3, 11)
 GIGABYTES = 8
 
 
-def check_machine(target):
+def check_machine(target: pathlib.Path) -> None:
     """Stop with a clear message where Python is too old or the disk too full."""
     if sys.version_info < PYTHON:
         wanted = ".".join(map(str, PYTHON))
@@ -34,7 +34,7 @@ def check_machine(target):
         )
 
 
-def main():
+def main() -> None:
     """Build the environment unless its lock is the one that it was built from."""
     target = pathlib.Path(sys.argv[1]).resolve()
     stamp = target / "installed-lock"
@@ -44,7 +44,7 @@ def main():
     if stamp.is_file() and stamp.read_text() == lock:
         return
     check_machine(target)
-    print(f"Installing the environment in {target} (once, some minutes) ...", flush=True)
+    print(f"Installing the environment in {target}: some minutes, once", flush=True)
     try:
         venv.EnvBuilder(with_pip=True, clear=False).create(target)
     except (subprocess.CalledProcessError, OSError) as error:

@@ -82,10 +82,10 @@ def test_metamers_are_nearer_to_the_stage_than_the_noise():
         torch.manual_seed(0)
         body = Small()
     network = Network(ImagePreprocessing(), body).eval().requires_grad_(False)
-    schedule = {"rounds": 4, "steps_per_round": 10, "first_step": 1.0}
+    schedule = {"rounds": 4, "first_step": 1.0}
     settings = showcase.SYNTHESIS | schedule
     metamers, table = showcase.make_metamers(
-        network, showcase.photograph(32), {"first": "first"}, settings
+        network, showcase.photograph(32), {"first": ("first", 10)}, settings
     )
     assert table["stage"].tolist() == ["photograph", "first"]
     row = table.iloc[1]

@@ -175,8 +175,8 @@ def try_metamer(arguments: argparse.Namespace) -> None:
     _say(f"stage            {arguments.stage}, {result.gradient} gradient")
     _say(f"matching loss    {result.loss[0]:.4g} -> {result.loss[-1]:.4g}")
     _say(
-        f"match            Spearman {result.spearman:.4f}, Pearson {result.pearson:.4f}, "
-        f"{result.db_snr:.1f} dB"
+        f"match            Spearman {result.spearman:.4f}, "
+        f"Pearson {result.pearson:.4f}, {result.db_snr:.1f} dB"
     )
     _say(
         f"largest output   {result.natural_response} natural, {result.response} metamer"

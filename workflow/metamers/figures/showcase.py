@@ -64,16 +64,16 @@ ENTRY: dict[str, Any] = {
         "channels": 3,
     },
 }
-STAGES = {
-    "second block": "blocks.1",
-    "fifth block": "blocks.4",
-    "last block": "blocks.6",
-    "final (logits)": "classifier",
+# Module, and steps a round: an early stage costs less a step and takes more of them.
+STAGES: dict[str, tuple[str, int]] = {
+    "second block": ("blocks.1", 150),
+    "fifth block": ("blocks.4", 120),
+    "last block": ("blocks.6", 80),
+    "final (logits)": ("classifier", 80),
 }
 SYNTHESIS: dict[str, Any] = {
     "rounds": 8,
-    "steps_per_round": 100,
-    "first_step": 4.0,
+    "first_step": 8.0,
     "initial_mean": 0.5,
     "initial_deviation": 0.05,
     "log_every": 20,
@@ -84,7 +84,7 @@ SEED = 517
 
 def make_showcase(
     folder: str | Path,
-    stages: dict[str, str] | None = None,
+    stages: dict[str, tuple[str, int]] | None = None,
     synthesis: dict[str, Any] | None = None,
 ) -> list[Path]:
     """Make the metamers and write the figure with its numbers.
@@ -94,10 +94,11 @@ def make_showcase(
     folder
         Where ``showcase.svg``, ``.pdf``, ``.png`` and ``.csv`` go.
     stages
-        Name and module path of each stage; `STAGES` by default.
+        Module path and steps a round of each stage; `STAGES` by default.
     synthesis
         Settings as for `metamers.synthesis.optimization.synthesize` and
-        `metamers.synthesis.initial.initial_noise`; `SYNTHESIS` by default.
+        `metamers.synthesis.initial.initial_noise`, without ``steps_per_round``;
+        `SYNTHESIS` by default.
 
     Returns
     -------
@@ -207,7 +208,7 @@ def renamed(state: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
 def make_metamers(
     network: Network,
     reference: np.ndarray,
-    stages: dict[str, str],
+    stages: dict[str, tuple[str, int]],
     settings: dict[str, Any],
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Make a metamer of the photograph at each stage.
@@ -219,9 +220,9 @@ def make_metamers(
     reference
         (3, height, width) in [0, 1].
     stages
-        Name and module path of each stage.
+        Module path and steps a round of each stage.
     settings
-        Of the synthesis.
+        Of the synthesis, without ``steps_per_round``.
 
     Returns
     -------
@@ -246,9 +247,11 @@ def make_metamers(
     )
     rows = [{"stage": "photograph", **answer(network, reference)}]
     metamers = {}
-    for name, path in stages.items():
+    for name, (path, steps) in stages.items():
         forward = StageForward(network, path, straight_through=False)
-        made = synthesize(forward, natural, noise, settings)
+        made = synthesize(
+            forward, natural, noise, {**settings, "steps_per_round": steps}
+        )
         metamer = as_presented(made.metamer[0], "vision")
         with torch.no_grad():
             alike = distances(

@@ -23,8 +23,8 @@ and what is allowed.
 - Run another study: `snakemake --config study=NAME` (or the path of a file).
 - Add models to a study without editing it: files in `studies/NAME.d/*.yaml`, each with
   a `models:` section and nothing else.
-- Names (of studies, models, stages, tasks, blocks) hold letters, digits, `_` and `-`, and
-  must differ by more than case.
+- Names (of studies, models, stages, tasks, blocks) hold letters, digits, `_` and `-`,
+  and must differ by more than case.
 - Powers of ten are written with a point and a sign: `1.0e-4`.
 - Paths are absolute or relative to the root of the repository.
 

@@ -75,7 +75,7 @@ class Schedule(Section):
         ):
             raise PydanticCustomError(
                 "schedule",
-                "'every' and 'factor' belong to kind 'step', both; one_cycle has neither",
+                "kind 'step' needs both 'every' and 'factor'; one_cycle has neither",
             )
         return self
 
