@@ -31,7 +31,7 @@ showcase: environment  ## Metamers of an ImageNet network on CPU, one photograph
 	@echo "Look at results/showcase/showcase.png"
 
 test: environment  ## Run all tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
 
 lint: environment  ## Check style, types, the workflow's format and its rules
 	$(BIN)/ruff check .

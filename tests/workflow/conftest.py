@@ -70,6 +70,14 @@ class Clone:
         file.write_text(text.replace(old, new, 1))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests here in one worker, which runs the tiny study once for all."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("workflow"))
+
+
 @pytest.fixture(scope="session")
 def clone(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return a copy of the repository's files, with the tiny study and no results."""

@@ -97,7 +97,7 @@ def _default(field: FieldInfo) -> str:
     """Word the default of a field."""
     if field.is_required():
         return "required"
-    value = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return ""
     if isinstance(value, Section):
