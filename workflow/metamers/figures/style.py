@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -285,6 +286,8 @@ def save_figure(figure: Figure, table: pd.DataFrame, stem: str | Path) -> list[P
         "pdf": {"CreationDate": None, "ModDate": None, "Creator": "metamers"},
         "png": {"Software": "metamers"},
     }
+    # The subsetting of fonts for the pdf would report every glyph in a job's log.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     dots = min(PIXELS_PER_INCH, int(WIDEST_PIXELS / figure.get_size_inches()[0]))
     paths = []
     with own_style():
