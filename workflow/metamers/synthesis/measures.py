@@ -7,6 +7,10 @@ MEASURES = ("spearman", "pearson", "db_snr")
 CEILINGS: dict[str, float | None] = {"spearman": 1.0, "pearson": 1.0, "db_snr": None}
 CEILING_TOLERANCE = 1e-6
 
+# The response to a metamer that is not a stimulus, since it holds values that are no
+# numbers.
+NO_RESPONSE = -1
+
 
 def at_ceiling(measure: str, value: float) -> bool:
     """Say whether no metamer can exceed `value` because the measure ends there.

@@ -16,13 +16,9 @@ import numpy as np
 import pandas as pd
 
 from metamers.errors import StudyError, suggest
-from metamers.synthesis.measures import MEASURES
+from metamers.synthesis.measures import MEASURES, NO_RESPONSE
 from metamers.synthesis.null_files import Null, threshold
 from metamers.synthesis.shards import MetamerShard
-
-# The response to a metamer that is not a stimulus, since it holds values that are no
-# numbers.
-NO_RESPONSE = -1
 
 
 def screen(

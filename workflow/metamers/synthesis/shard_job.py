@@ -20,9 +20,9 @@ from metamers.recognition.presentation import as_presented
 from metamers.stimuli.files import Split
 from metamers.synthesis.distances import distances
 from metamers.synthesis.initial import BOUNDS, initial_noise
+from metamers.synthesis.measures import NO_RESPONSE
 from metamers.synthesis.numerics import reproducible
 from metamers.synthesis.optimization import compute_dtype, synthesize
-from metamers.synthesis.screening import NO_RESPONSE
 from metamers.synthesis.shards import MetamerShard, reference_checksum
 
 logger = logging.getLogger(__name__)
