@@ -45,14 +45,16 @@ def main() -> None:
         return
     check_machine(target)
     print(f"Installing the environment in {target}: some minutes, once", flush=True)
+    python = target / "bin" / "python"
     try:
-        venv.EnvBuilder(with_pip=True, clear=False).create(target)
+        # One that a broken-off installation left is gone on with.
+        if not (python.exists() and list(target.glob("lib/*/site-packages/pip"))):
+            venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(target)
     except (subprocess.CalledProcessError, OSError) as error:
         sys.exit(
             f"python3 could not make a virtual environment ({error}). On Debian and "
             "Ubuntu install the package python3-venv."
         )
-    python = target / "bin" / "python"
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for arguments in (
         ["--no-deps", "-r", LOCK],
