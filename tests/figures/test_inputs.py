@@ -11,6 +11,7 @@ from metamers.figures.inputs import (
     read_metamer,
     read_nulls,
     read_tables,
+    spread_places,
 )
 from metamers.stimuli.files import Split, StimulusSet, write_stimuli
 from metamers.synthesis.null_files import NullDistribution, write_null
@@ -115,3 +116,8 @@ def test_tables_that_are_not_there_are_left_out(tmp_path):
     table = read_tables([path, tmp_path / "absent.csv", path])
     assert table["x"].tolist() == [1, 1]
     assert read_tables([]).empty
+
+
+def test_examples_are_spread_over_the_file():
+    assert spread_places(40, 4) == [0, 10, 20, 30]
+    assert spread_places(3, 4) == [0, 1, 2]

@@ -17,7 +17,12 @@ def main(job: Job) -> None:
 
     import pandas as pd
 
-    from metamers.figures.inputs import read_examples, read_losses, read_nulls
+    from metamers.figures.inputs import (
+        read_examples,
+        read_losses,
+        read_nulls,
+        spread_places,
+    )
     from metamers.figures.model_page import model_page
     from metamers.figures.stimulus_facts import REFERENCE_LABEL, chance_by_modality
     from metamers.stimuli.files import read_attributes, read_split
@@ -39,7 +44,7 @@ def main(job: Job) -> None:
         published=pd.read_csv(job.input.published),
         examples=[
             read_examples(stimuli, {model: job.input.metamers}, label, place)
-            for place in range(min(EXAMPLES, references))
+            for place in spread_places(references, EXAMPLES)
         ],
         chance=chance_by_modality([stimuli])[facts["modality"]],
         synthetic=read_attributes(stimuli)["synthetic"],

@@ -46,6 +46,22 @@ class Examples:
     synthetic: bool = False
 
 
+def spread_places(references: int, examples: int) -> list[int]:
+    """Return places at even distances, so that examples are of several categories.
+
+    References stand in the file by category.
+
+    Parameters
+    ----------
+    references
+        How many there are.
+    examples
+        How many places are wanted; fewer are returned where there are fewer.
+    """
+    count = min(examples, references)
+    return [place * references // count for place in range(count)]
+
+
 def read_examples(
     stimuli_path: str | Path,
     metamer_paths: Mapping[str, str | Path],

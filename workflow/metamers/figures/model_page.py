@@ -321,8 +321,9 @@ def _examples(
             cells.append(page.join([_shown(example, metamer), answer]))
         rows.append(cells)
     explanation = (
-        "The first references of the file, not chosen. Below each: the true category, "
-        "then this network's answer to the metamer; ✓ passed the screening, ✗ did not."
+        "References at even distances in the file, not chosen. Below each: the true "
+        "category, then this network's answer to the metamer; ✓ passed the screening, "
+        "✗ did not."
     )
     if examples[0].modality == "audio":
         explanation += " Pictures: log spectrograms, time to the right."

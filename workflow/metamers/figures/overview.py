@@ -163,7 +163,8 @@ def _claims(claims: pd.DataFrame) -> Markup:
         )
     headings = ["Claim", "Of", "Effect", "95 % interval", "Two seeds differ by"]
     headings += ["p", "n", "Verdict", "Reason"]
-    return page.table(headings, rows, numbers=[2, 3, 4, 5])
+    table = page.table(headings, rows, numbers=[2, 3, 4, 5])
+    return tag("div", table, class_="claims")
 
 
 def _soundness(convergence: pd.DataFrame, models: dict[str, dict[str, Any]]) -> Markup:

@@ -31,6 +31,8 @@ th, td { text-align: left; vertical-align: top; padding: 0.2rem 0.7rem 0.2rem 0;
 th { font-weight: 600; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
+.claims td:first-child { min-width: 22rem; }
+.claims td:last-child { min-width: 16rem; }
 .note, figcaption { color: #555; font-size: 0.9rem; max-width: 55rem; }
 figure { margin: 1rem 0; }
 figure img { max-width: 100%; height: auto; }
