@@ -99,5 +99,5 @@ def test_an_environment_that_fits_is_left_alone(root):
     command = [sys.executable, str(root / "envs/install.py"), str(root / ".venv")]
     process = subprocess.run(command, capture_output=True, text=True)
     assert process.returncode == 0
-    if stamp.stat().st_mtime_ns == before:
-        assert process.stdout == ""
+    assert process.stdout == ""
+    assert stamp.stat().st_mtime_ns == before
