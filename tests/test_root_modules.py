@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -58,6 +62,24 @@ def test_failure_keeps_what_was_there_and_leaves_nothing_else(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
+    path = tmp_path / "table.csv"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = socket.gethostname()
+    half = tmp_path / f".table.{host}-{dead.pid}.csv"
+    others = [
+        tmp_path / f".table.{host}-{os.getppid()}.csv",  # of a process that is alive
+        tmp_path / f".table.elsewhere-{dead.pid}.csv",
+        tmp_path / f".tables.{host}-{dead.pid}.csv",
+    ]
+    for file in (half, *others):
+        file.write_text("half")
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, *others])
 
 
 def test_json_refuses_what_json_does_not_have(tmp_path):

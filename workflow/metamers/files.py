@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that is renamed onto it at success.
 
     The name is unique to the process and keeps the suffix. At failure the temporary
-    file is removed and whatever stood at `path` stays.
+    file is removed and whatever stood at `path` stays. What a process of this machine
+    left that was killed while it wrote the same file is removed first.
 
     Parameters
     ----------
@@ -28,13 +30,37 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    owner = f"{socket.gethostname()}-{os.getpid()}"
-    temporary = path.with_name(f".{path.stem}.{owner}{path.suffix}")
+    remove_leftovers(path)
+    temporary = path.with_name(f"{_prefix(path)}{os.getpid()}{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove temporary files of `path` whose process on this machine has died."""
+    path = Path(path)
+    prefix = _prefix(path)
+    for leftover in path.parent.glob(f"{escape(prefix)}*{escape(path.suffix)}"):
+        pid = leftover.name.removeprefix(prefix).removesuffix(path.suffix)
+        if pid.isdecimal() and not _is_running(int(pid)):
+            leftover.unlink(missing_ok=True)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.stem}.{socket.gethostname()}-"
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def write_json(content: object, path: str | Path) -> None:

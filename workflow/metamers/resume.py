@@ -24,7 +24,7 @@ from typing import Any, Self
 import numpy as np
 
 from metamers.errors import StudyError
-from metamers.files import atomic_path
+from metamers.files import atomic_path, remove_leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -172,15 +172,16 @@ class ResumeState:
         Interrupted
             After writing, if a signal has told the step to stop.
         """
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         # safetensors writes the memory as it lies, so it must lie in C order.
         arrays = {
             name: np.asarray(value).copy(order="C") for name, value in state.items()
         }
         metadata = {"fingerprint": self.fingerprint, "owner": json.dumps(this_owner())}
+        # `save_file` would write to a temporary file of its own, which a kill leaves.
         with atomic_path(self.path) as temporary:
-            save_file(arrays, temporary, metadata=metadata)
+            temporary.write_bytes(save(arrays, metadata=metadata))
         self._last_save = time.monotonic()
         if self._received is not None:
             raise self._interruption()
@@ -188,6 +189,7 @@ class ResumeState:
     def finish(self) -> None:
         """Remove the state: the result is complete."""
         self.path.unlink(missing_ok=True)
+        remove_leftovers(self.path)
         self._finished = True
 
     def _receive(self, number: int, frame: FrameType | None) -> None:

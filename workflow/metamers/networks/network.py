@@ -248,7 +248,7 @@ def save_weights(
     metadata
         Text to store beside the weights, e.g. ``{"provenance": JSON}``.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from metamers.files import atomic_path
 
@@ -257,7 +257,7 @@ def save_weights(
         for key, value in network.state_dict().items()
     }
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata)
+        temporary.write_bytes(save(state, metadata))
 
 
 def _call(builder: Any, spec: str, arguments: dict[str, Any]) -> Any:
