@@ -10,13 +10,20 @@ MEMORY = $(shell $(BIN)/python -c "import psutil; print(int(psutil.virtual_memor
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --resources mem_mb=$(MEMORY)
 
 .DEFAULT_GOAL := help
-.PHONY: help environment demo smoke showcase test lint format documentation clean
+PUBLISHED := .venv.published
+
+.PHONY: help environment published demo smoke showcase test lint format documentation clean
 
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 environment:  ## Make .venv with the pinned versions, if it is not there
 	@$(PYTHON) envs/install.py .venv
+
+published:  ## Every number and figure that the study's public data give, without torch
+	@$(PYTHON) envs/install.py $(PUBLISHED) envs/published.txt
+	@PATH="$(CURDIR)/$(PUBLISHED)/bin:$$PATH" $(PUBLISHED)/bin/snakemake --cores $(CORES) published
+	@echo "Look at results/published/report.html"
 
 demo: environment  ## Run the demo study: both senses, training to figures, on a CPU
 	@$(SNAKEMAKE) --config study=demo

@@ -1,7 +1,8 @@
 """Make the project's environment in a folder, once, with every version pinned.
 
-Run by the Makefile as ``python3 envs/install.py .venv``; needs only the standard
-library. An environment that was made from the same lock is left as it is.
+Run by the Makefile as ``python3 envs/install.py .venv [LOCK]``; needs only the standard
+library. Without a lock, that of the whole workflow is taken. An environment that was
+made from the same lock is left as it is.
 """
 
 import hashlib
@@ -14,10 +15,11 @@ import venv
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LOCK = ROOT / "envs" / "requirements.txt"
 PYTHON = (3, 11)
-GIGABYTES = 8
+# Disk that an environment takes; torch is what is large.
+GIGABYTES = {"requirements.txt": 8, "published.txt": 1}
 
 
-def check_machine(target: pathlib.Path) -> None:
+def check_machine(target: pathlib.Path, gigabytes: int) -> None:
     """Stop with a clear message where Python is too old or the disk too full."""
     if sys.version_info < PYTHON:
         wanted = ".".join(map(str, PYTHON))
@@ -27,23 +29,26 @@ def check_machine(target: pathlib.Path) -> None:
             f"Name another with: make PYTHON=python{wanted} ..."
         )
     free = shutil.disk_usage(target.parent).free / 1e9
-    if free < GIGABYTES:
+    if free < gigabytes:
         sys.exit(
-            f"The environment needs about {GIGABYTES} GB of disk (torch is large), and "
-            f"{target.parent} has {free:.1f} GB free. Make room, or clone elsewhere."
+            f"The environment needs about {gigabytes} GB of disk, and {target.parent} "
+            f"has {free:.1f} GB free. Make room, or clone elsewhere."
         )
 
 
 def main() -> None:
     """Build the environment unless its lock is the one that it was built from."""
     target = pathlib.Path(sys.argv[1]).resolve()
+    packages = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else LOCK
     stamp = target / "installed-lock"
     lock = hashlib.sha256(
-        LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()
+        packages.read_bytes()
+        + (ROOT / "pyproject.toml").read_bytes()
+        + str(ROOT).encode()
     ).hexdigest()
     if stamp.is_file() and stamp.read_text() == lock:
         return
-    check_machine(target)
+    check_machine(target, GIGABYTES[packages.name])
     print(f"Installing the environment in {target}: some minutes, once", flush=True)
     python = target / "bin" / "python"
     try:
@@ -57,7 +62,7 @@ def main() -> None:
         )
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for arguments in (
-        ["--no-deps", "-r", LOCK],
+        ["--no-deps", "-r", packages],
         ["--no-deps", "--no-build-isolation", "-e", ROOT],
     ):
         if subprocess.run([*pip, *arguments]).returncode:

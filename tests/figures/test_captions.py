@@ -1,11 +1,14 @@
 """The captions of the report: valid templates and valid text."""
 
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import docutils.core
 import jinja2
 import pytest
+
+from metamers.figures.published.catalogue import FIGURES
 
 FOLDER = Path(__file__).resolve().parents[2] / "workflow" / "report"
 CAPTIONS = sorted(path.stem for path in FOLDER.glob("*.rst"))
@@ -19,6 +22,7 @@ def test_captions_render(name, modality):
     snakemake = SimpleNamespace(
         wildcards={"modality": modality, "model": "alexnet_standard"},
         config={"study": "demo"},
+        params=SimpleNamespace(settings=asdict(FIGURES["figure_7d"])),
     )
     rendered = template.render(snakemake=snakemake)
     settings = {"halt_level": 2, "report_level": 2, "warning_stream": False}

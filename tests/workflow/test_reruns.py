@@ -17,6 +17,7 @@ STAGES = {
 SUMMARIES = {
     "Collecting all answers",
     "Analysing recognition",
+    "Comparing models by analysis of variance",
     "Analysing correlations",
     "Scoring the models",
     "Judging the claims",

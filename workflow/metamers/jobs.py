@@ -49,7 +49,7 @@ class Job:
     ----------
     settings
         The slice of the study that this job reads.
-    input, output, wildcards
+    input, output, wildcards, config
         As Snakemake gives them.
     device
         ``cpu`` until `use_torch` has chosen one.
@@ -63,8 +63,9 @@ class Job:
         self.settings: dict[str, Any] = snakemake.params.settings
         self.code: str = snakemake.params.code
         self.threads: int = snakemake.threads
+        self.config: dict[str, Any] = snakemake.config
         self.device = "cpu"
-        self._wanted_device: str = snakemake.config["device"]
+        self._wanted_device: str = self.config["device"]
         for variable in THREAD_VARIABLES:
             os.environ[variable] = str(self.threads)
         _write_to(str(snakemake.log[0]))

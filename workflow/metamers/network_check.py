@@ -6,6 +6,7 @@ Snakemake never imports torch: the first reading of a study asks this module, ru
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -98,6 +99,11 @@ def check_networks(study: Study, cache: Path = CACHE) -> None:
         raise StudyError(
             f"{len(mistakes)} network(s) cannot be used:\n  " + "\n  ".join(mistakes)
         )
+
+
+def can_check_networks() -> bool:
+    """Say whether torch is installed here, which the check and all networks need."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def _read_cache(cache: Path) -> set[str]:

@@ -32,6 +32,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         "statistics/recognition_by_stage.csv",
         "statistics/transfer.csv",
     ),
+    "analyse_anova": ("statistics/anova.csv",),
     "analyse_correlations": ("statistics/correlations.csv",),
     "analyse_controls": ("statistics/controls.csv",),
     "analyse_convergence": ("statistics/convergence.csv",),

@@ -34,6 +34,7 @@ ANALYSIS = ("seed", "draws", "confidence", "models")
 SUMMARIES: dict[str, tuple[str, ...]] = {
     "collect_recognition": ("study",),
     "analyse_recognition": ANALYSIS,
+    "analyse_anova": ("seed", "draws", "models"),
     "analyse_correlations": ANALYSIS,
     "analyse_controls": ANALYSIS,
     "analyse_convergence": ("confidence",),
@@ -48,6 +49,15 @@ SUMMARIES: dict[str, tuple[str, ...]] = {
     "build_gallery": ("study", "models"),
     "build_report": ("study", "description", "models"),
 }
+
+
+def tracked(path: str) -> str:
+    """Return a file of the repository or of the user as seen from here.
+
+    Paths in a study are relative to the repository, which Snakemake need not run in.
+    Relative paths stay relative, so that they are the same in another clone.
+    """
+    return path if os.path.isabs(path) else os.path.relpath(ROOT / path)
 
 
 class Slice(dict[str, Any]):
@@ -183,12 +193,12 @@ class Plan:
         source = getattr(self.study.stimuli, wildcards.modality).source
         fields = ("path", "training", "test", "clips", "backgrounds")
         given = [getattr(source, field, None) for field in fields]
-        return [self.tracked(path) for path in given if isinstance(path, str)]
+        return [tracked(path) for path in given if isinstance(path, str)]
 
     def given_weights(self, wildcards: Any) -> list[str]:
         """Return the file of weights that a model is given, if any."""
         weights = self.study.models[wildcards.model].weights
-        return [self.tracked(weights.path)] if weights and weights.path else []
+        return [tracked(weights.path)] if weights and weights.path else []
 
     def shards_of_model(self, wildcards: Any) -> list[str]:
         """Return the shards of all stages of a model."""
@@ -247,14 +257,6 @@ class Plan:
             for block in self.blocks
             for evaluator in self.judges(block)
         ]
-
-    def tracked(self, path: str) -> str:
-        """Return a file of the repository or of the user as seen from here.
-
-        Paths in a study are relative to the repository, which Snakemake need not run
-        in. Relative paths stay relative, so that they are the same in another clone.
-        """
-        return path if os.path.isabs(path) else os.path.relpath(ROOT / path)
 
     # --------------------------------------------------------- jobs' parameters
 

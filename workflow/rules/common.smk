@@ -1,9 +1,14 @@
 # What all rules share: the study, where its files lie, and what a job asks for.
 
+from snakemake.logging import logger
+
 from metamers.errors import StudyError
-from metamers.network_check import check_networks
+from metamers.figures.published.catalogue import FIGURES as PUBLISHED_FIGURES
+from metamers.network_check import can_check_networks, check_networks
 from metamers.outputs import MODALITY_FIGURES
-from metamers.plan import Plan
+from metamers.plan import Plan, tracked
+from metamers.published_plan import PublishedPlan
+from metamers.recognition.published.manifest import PARTS as PUBLISHED_PARTS
 from metamers.stale import refuse_stale
 
 
@@ -13,11 +18,25 @@ def load_plan(name):
         plan = Plan(name)
         # Jobs read this file again, each in a process of its own.
         if workflow.is_main_process:
-            check_networks(plan.study)
-            refuse_stale(plan)
+            if can_check_networks():
+                check_networks(plan.study)
+                refuse_stale(plan)
+            else:
+                logger.warning(
+                    "torch is not installed here: the networks of the study are not "
+                    "checked, and only `snakemake published` can run"
+                )
     except StudyError as error:
         raise WorkflowError(str(error))
     return plan
+
+
+def load_published_plan():
+    """Read which parts of the published data to fetch."""
+    try:
+        return PublishedPlan(config)
+    except StudyError as error:
+        raise WorkflowError(str(error))
 
 
 def growing(amount):
@@ -30,6 +49,7 @@ def growing(amount):
 
 
 plan = load_plan(config["study"])
+published_plan = load_published_plan()
 
 # Where to compute is no setting of a result: `--config device=cpu` changes no file.
 config.setdefault("device", plan.study.device)

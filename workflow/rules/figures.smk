@@ -7,7 +7,7 @@ rule plot_recognition_by_stage:
     """Plot recognition by stage, networks beside the published people."""
     input:
         recognition=rules.analyse_recognition.output.recognition,
-        published=plan.tracked("resources/published_recognition.csv"),
+        published=tracked("resources/published_recognition.csv"),
         stimuli="<results>/stimuli/{modality}.h5",
     output:
         svg=report(

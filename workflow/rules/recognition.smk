@@ -68,7 +68,7 @@ rule collect_recognition:
     """Put all answers into one table of trials and one of proportions correct."""
     input:
         trials=plan.all_trials(),
-        published=plan.tracked("resources/published_recognition.csv"),
+        published=tracked("resources/published_recognition.csv"),
     output:
         trials="<results>/trials.parquet",
         recognition="<results>/recognition.parquet",

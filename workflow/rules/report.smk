@@ -15,7 +15,7 @@ rule build_model_page:
         metamers=rules.screen_metamers.output.metamers,
         screening=rules.screen_metamers.output.screening,
         recognition=rules.analyse_recognition.output.recognition,
-        published=plan.tracked("resources/published_recognition.csv"),
+        published=tracked("resources/published_recognition.csv"),
     output:
         page=report(
             "<results>/pages/{model}.html",

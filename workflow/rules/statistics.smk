@@ -38,6 +38,34 @@ rule analyse_recognition:
         "../scripts/analyse_recognition.py"
 
 
+rule analyse_anova:
+    """Compare each standard model with the others of its stages, as the paper does."""
+    input:
+        transfer=rules.analyse_recognition.output.transfer,
+    output:
+        anova=report(
+            "<results>/statistics/anova.csv",
+            caption="../report/statistics.rst",
+            category="Tables",
+            labels={"table": "analysis of variance"},
+        ),
+    log:
+        "<logs>/analyse_anova.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        settings=plan.settings("analyse_anova"),
+        code=plan.code("analyse_anova"),
+    message:
+        "Comparing models by analysis of variance"
+    script:
+        "../scripts/analyse_anova.py"
+
+
 rule analyse_correlations:
     """Correlate recognition with robustness and distance, and with depth alone."""
     input:
@@ -132,7 +160,7 @@ rule analyse_scores:
         screening=expand("<results>/screening/{model}.csv", model=plan.models),
         robustness=expand("<results>/robustness/{model}.csv", model=plan.models),
         cards=rules.models.input,
-        published=plan.tracked("resources/published_recognition.csv"),
+        published=tracked("resources/published_recognition.csv"),
     output:
         scores=report(
             "<results>/statistics/scores.csv",
@@ -163,7 +191,7 @@ rule analyse_claims:
         trials=rules.collect_recognition.output.trials,
         robustness=expand("<results>/robustness/{model}.csv", model=plan.models),
         collapse=expand("<results>/collapse/{model}.csv", model=plan.collapsing),
-        claims=plan.tracked(plan.study.statistics.claims),
+        claims=tracked(plan.study.statistics.claims),
     output:
         claims=report(
             "<results>/statistics/claims.csv",
@@ -192,6 +220,7 @@ rule statistics:
     """Target: all tables."""
     input:
         rules.analyse_recognition.output,
+        rules.analyse_anova.output,
         rules.analyse_correlations.output,
         rules.analyse_controls.output if plan.controlled else [],
         rules.analyse_convergence.output,

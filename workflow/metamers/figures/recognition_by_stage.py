@@ -13,6 +13,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from metamers.figures.recognition_curves import (
+    PUBLISHED_CHANCE,
+    draw_chance,
+    draw_curve,
+    stage_axis,
+)
 from metamers.figures.style import (
     CHANCE_COLOR,
     PEOPLE_COLOR,
@@ -47,7 +53,6 @@ LABELS = {
     "other_task": "networks of another task",
     "people": "people who answered to these metamers",
 }
-PUBLISHED_CHANCE = {"vision": 1 / 16, "audio": 1 / 793}
 PEOPLE = "people, published models (not these networks)"
 
 LEFT, TOP, GUTTER = 9.0, 12.0, 4.0
@@ -138,7 +143,7 @@ def _draw_networks(
         gap(axes, "no recognition\nof this model yet")
         return pd.DataFrame()
     stages = ["natural", *model["stages"]]
-    _stage_axis(axes, stages)
+    stage_axis(axes, stages)
     drawn = []
     for relation, look in RELATIONS.items():
         line = part[part["relation"] == relation].sort_values("stage_index")
@@ -169,7 +174,7 @@ def _draw_networks(
             )
         drawn.append(line.assign(observers="networks", value=height, quantity=column))
     if chance is not None:
-        axes.axhline(chance, color=CHANCE_COLOR, linestyle=":", linewidth=0.8)
+        draw_chance(axes, chance)
     _write_counts(axes, part)
     if not drawn:
         return pd.DataFrame()
@@ -224,20 +229,16 @@ def _draw_people(
         return pd.DataFrame()
     pooled = pool_experiments(part)
     stages = pooled.drop_duplicates("stage_index").sort_values("stage_index")
-    # the released code names stages after the stand-in modules of its gradients
-    names = stages["stage"].str.replace("_fake_?relu$", "", regex=True)
-    _stage_axis(axes, names.tolist())
+    stage_axis(axes, stages["stage"].tolist())
     axes.tick_params(labelleft=False)
     for kind, look in (
         ("network", RELATIONS["own"] | {"linewidth": 0.9}),
         ("human", {"color": PEOPLE_COLOR, "linestyle": "-", "marker": "o"}),
     ):
         line = pooled[pooled["observer_kind"] == kind].sort_values("stage_index")
-        axes.errorbar(
-            line["stage_index"], line["mean"], yerr=line["sem"], **look, elinewidth=0.8
-        )
+        draw_curve(axes, line["stage_index"], line["mean"], line["sem"], **look)
     chance = PUBLISHED_CHANCE[modality]
-    axes.axhline(chance, color=CHANCE_COLOR, linestyle=":", linewidth=0.8)
+    draw_chance(axes, chance)
     people = pooled.loc[pooled["observer_kind"] == "human", "n"]
     title = readable(counterpart, 22)
     label = f"{title}, n = {int(people.max())}" if len(people) else title
@@ -299,21 +300,6 @@ def pool_experiments(part: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _stage_axis(axes: Axes, stages: list[str]) -> None:
-    """Lay out the abscissa by stage and the ordinate from 0 to 1."""
-    axes.set_xlim(-0.4, len(stages) - 0.6)
-    axes.set_xticks(range(len(stages)))
-    axes.set_xticklabels(
-        [readable(stage, 14) for stage in stages],
-        rotation=60,
-        ha="right",
-        rotation_mode="anchor",
-        fontsize=SMALL + 0.5,
-    )
-    axes.set_ylim(0, 1)
-    axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
 
 
 def _legend(

@@ -6,14 +6,14 @@ participant and, beside them, of the generating network on exactly the stimuli t
 this participant got. Files from elsewhere are not trusted: only numbers and text are
 read, and their types, shapes, names and ranges are checked.
 
-``python -m metamers.recognition.published FOLDER OUT`` writes the table of means.
+``python -m metamers.recognition.published.people FOLDER OUT`` writes the means.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,12 @@ import pandas as pd
 
 from metamers.errors import StudyError
 from metamers.files import write_csv
-from metamers.recognition.matlab import read_variables
-from metamers.recognition.tables import PEOPLE, recognition_table
+from metamers.recognition.published.matlab import read_variables
+from metamers.recognition.tables import (
+    PEOPLE,
+    RECOGNITION_COLUMNS,
+    recognition_table,
+)
 
 FILE_NAME = re.compile(
     r"(?P<sense>Vision|Audio)Experiment(?P<experiment>[0-9]{1,3})"
@@ -156,20 +160,31 @@ def read_published_folder(folder: str | Path) -> list[PublishedSet]:
     StudyError
         Where there is no such file, a set is there twice, or one is not as published.
     """
-    paths = sorted(
+    paths = [
         path for path in Path(folder).rglob("*.mat") if FILE_NAME.fullmatch(path.name)
-    )
+    ]
     if not paths:
         raise StudyError(
             f"{folder}: no file in it is called *_network_vs_humans_datamatrix_*_public"
             ".mat; name the folder of the downloaded data"
         )
+    return read_published_sets(paths)
+
+
+def read_published_sets(paths: Iterable[str | Path]) -> list[PublishedSet]:
+    """Read published files, in the order of modality, experiment and model.
+
+    Raises
+    ------
+    StudyError
+        Where one is not as published, or two are the same set.
+    """
     sets = {}
-    for path in paths:
+    for path in sorted(map(str, paths)):
         published = read_published_set(path)
         key = (published.modality, published.repo_experiment, published.model)
         if key in sets:
-            raise StudyError(f"{path}: the same set is in {folder} twice; remove one")
+            raise StudyError(f"{path}: the same set is there twice; remove one")
         sets[key] = published
     return [sets[key] for key in sorted(sets)]
 
@@ -210,6 +225,8 @@ def published_participants(sets: Sequence[PublishedSet]) -> pd.DataFrame:
                 }
             )
         )
+    if not parts:
+        return recognition_table(pd.DataFrame(columns=list(RECOGNITION_COLUMNS)))
     return recognition_table(pd.concat(parts, ignore_index=True))
 
 
@@ -254,7 +271,7 @@ def summarize(sets: Sequence[PublishedSet]) -> pd.DataFrame:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the table of means of the published files in a folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m metamers.recognition.published",
+        prog="python -m metamers.recognition.published.people",
         description="Summarize the published human data as a csv of means.",
     )
     parser.add_argument("folder", type=Path, help="folder with the .mat files")

@@ -9,7 +9,7 @@ import pytest
 import scipy.io
 
 from metamers.errors import StudyError
-from metamers.recognition.published import (
+from metamers.recognition.published.people import (
     SUMMARY_COLUMNS,
     main,
     published_participants,

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metamers.errors import StudyError
-from metamers.recognition.matlab import read_variables
+from metamers.recognition.published.matlab import read_variables
 
 VALUES = {
     "numbers": np.random.default_rng(0).random((3, 4, 2)),

@@ -1,0 +1,1 @@
+"""The figures of the published study, from its public data."""

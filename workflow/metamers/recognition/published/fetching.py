@@ -1,0 +1,191 @@
+"""Get the published files, from the network or from a local copy, and check each.
+
+Every file is compared with its sha256 before it appears under its name, whole. What is
+there already and fits is not fetched again, so that a broken-off download goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import pandas as pd
+
+from metamers.errors import StudyError
+from metamers.files import atomic_path
+from metamers.recognition.published.manifest import PublishedFile
+
+logger = logging.getLogger(__name__)
+
+PARALLEL = 8
+ATTEMPTS = 3
+WAIT_SECONDS = 1.0
+SECONDS = 30.0
+COLUMNS = ["path", "bytes", "sha256", "status", "reason"]
+HERE, MISSING = "here", "missing"
+
+
+def fetch(
+    files: Sequence[PublishedFile],
+    folder: str | Path,
+    mirror: str | Path | None = None,
+    *,
+    parallel: int = PARALLEL,
+) -> pd.DataFrame:
+    """Bring published files into a folder.
+
+    Parameters
+    ----------
+    files
+        What to get (`read_manifest`).
+    folder
+        Where they are kept, at their paths in the public repository.
+    mirror
+        Folder with a copy of the repository, or of a part of it, that is read instead
+        of the network.
+    parallel
+        Files fetched at once.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`, one row a file, in the order of `files`. ``status`` is ``here`` or,
+        where a mirror lacks the file, ``missing``.
+
+    Raises
+    ------
+    StudyError
+        If a file's content is not the published one, the mirror does not exist, or
+        the network cannot be reached. What came before stays and is not fetched again.
+    """
+    if mirror is not None and not Path(mirror).is_dir():
+        raise StudyError(
+            f"published_mirror: {mirror} is no folder; name one with a copy of the "
+            "public repository, or leave the setting out to download"
+        )
+    statuses: dict[str, tuple[str, str]] = {}
+    with ThreadPoolExecutor(parallel) as pool:
+        waiting = {
+            pool.submit(_get, file, Path(folder) / file.path, mirror): file
+            for file in files
+        }
+        try:
+            for done in as_completed(waiting):
+                statuses[waiting[done].path] = done.result()
+                if len(statuses) % 50 == 0 or len(statuses) == len(files):
+                    logger.info("%d of %d files", len(statuses), len(files))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    rows = [(f.path, f.bytes, f.sha256, *statuses[f.path]) for f in files]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def read_inventory(path: str | Path) -> tuple[list[str], list[str]]:
+    """Read which files of a part are here.
+
+    Parameters
+    ----------
+    path
+        The csv of what `fetch` returned.
+
+    Returns
+    -------
+    here, missing : list of str
+        Paths in the public repository.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return (
+        table.loc[table["status"] == HERE, "path"].tolist(),
+        table.loc[table["status"] != HERE, "path"].tolist(),
+    )
+
+
+def files_here(inventory: str | Path) -> list[str]:
+    """Return the files of a part that are here, checked when they were fetched.
+
+    Parameters
+    ----------
+    inventory
+        The csv of what `fetch` returned, in the folder of the files.
+
+    Raises
+    ------
+    StudyError
+        If a file has gone since.
+    """
+    paths = [Path(inventory).parent / path for path in read_inventory(inventory)[0]]
+    for path in paths:
+        if not path.is_file():
+            raise StudyError(
+                f"{path} has gone since it was fetched; fetch it again: "
+                f"snakemake --cores 1 --forcerun fetch_published published"
+            )
+    return [str(path) for path in paths]
+
+
+def _get(
+    file: PublishedFile, target: Path, mirror: str | Path | None
+) -> tuple[str, str]:
+    """Put one file in its place unless it is there; return its status and a reason."""
+    if target.is_file() and _digest(target) == file.sha256:
+        return HERE, ""
+    if mirror is None:
+        _download(file, target)
+        return HERE, ""
+    source = Path(mirror) / file.path
+    if not source.is_file():
+        return MISSING, f"not in the local copy {mirror}"
+    if source.stat().st_size != file.bytes or _digest(source) != file.sha256:
+        raise StudyError(
+            f"{source}: its content is not the published one (sha256 {file.sha256}); "
+            "remove it from the local copy, or copy it again"
+        )
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+    return HERE, ""
+
+
+def _download(file: PublishedFile, target: Path) -> None:
+    """Download one file with pooch, which checks it before it appears."""
+    import pooch
+    import requests
+
+    downloader = pooch.HTTPDownloader(timeout=SECONDS)
+    pooch.get_logger().setLevel(logging.WARNING)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with atomic_path(target) as temporary:
+                pooch.retrieve(
+                    file.url,
+                    known_hash=f"sha256:{file.sha256}",
+                    fname=temporary.name,
+                    path=temporary.parent,
+                    downloader=downloader,
+                )
+            return
+        except ValueError as error:
+            raise StudyError(
+                f"{file.url}: what was downloaded is not the published file (sha256 "
+                f"{file.sha256}): {error}. Something on the way changes it; try "
+                "another network, or set published_mirror to a copy of the repository"
+            ) from None
+        except (requests.RequestException, OSError) as error:
+            logger.info("%s, attempt %d: %s", file.url, attempt, error)
+            reason = error
+            time.sleep(WAIT_SECONDS * (attempt < ATTEMPTS))
+    raise StudyError(
+        f"{file.url}: cannot be downloaded ({reason}). Check the network and run the "
+        "same command again, which goes on where it stopped; without network, set "
+        "published_mirror to a folder with a copy of the public repository"
+    )
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The study's published statistics, from its public data."""
