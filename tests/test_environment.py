@@ -34,6 +34,16 @@ def test_direct_dependencies_are_those_of_the_lock(project, lock):
     assert direct <= lock
 
 
+def test_the_small_environment_is_a_part_of_the_large_one(root, lock):
+    lines = (root / "envs/published.txt").read_text().splitlines()
+    pins = {line.split(";")[0].strip() for line in lines if not line.startswith("#")}
+    small = {pin.lower().replace("_", "-") for pin in pins}
+    assert small <= lock
+    names = {pin.split("==")[0] for pin in small}
+    assert {"snakemake", "pandas", "scipy", "matplotlib", "pooch"} <= names
+    assert not {name for name in names if "torch" in name or "cuda" in name}
+
+
 def test_conda_environment_has_the_versions_of_the_project(root, project):
     content = yaml.safe_load((root / "envs/metamers.yaml").read_text())
     pip = next(
