@@ -12,7 +12,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --r
 .DEFAULT_GOAL := help
 PUBLISHED := .venv.published
 
-.PHONY: help environment published demo smoke showcase test lint format documentation clean
+.PHONY: help environment published demo smoke test-slurm showcase test lint format documentation clean
 
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,8 +37,12 @@ showcase: environment  ## Metamers of an ImageNet network on CPU, one photograph
 	@$(SNAKEMAKE) showcase
 	@echo "Look at results/showcase/showcase.png"
 
-test: environment  ## Run all tests
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+test: environment  ## Run all tests but those on a real Slurm
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup \
+		--ignore=tests/slurm $(PYTEST)
+
+test-slurm: environment  ## Run the tests on a real Slurm, started here (needs root)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/slurm --durations=0 $(PYTEST)
 
 lint: environment  ## Check style, types, the workflow's format and its rules
 	$(BIN)/ruff check .

@@ -30,6 +30,35 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/published.smk"
 
 
+# Short steps that a cluster would spend more time scheduling than running: they run where
+# Snakemake does.
+localrules:
+    plot_recognition_by_stage,
+    plot_examples,
+    plot_transfer_matrix,
+    plot_convergence,
+    plot_robustness,
+    plot_collapse,
+    plot_controls,
+    plot_scores,
+    plot_claims,
+    analyse_anova,
+    analyse_convergence,
+    analyse_controls,
+    build_model_page,
+    build_report,
+    fetch_published,
+    convert_published_people,
+    convert_published_transfer,
+    convert_published_regressions,
+    analyse_published_anova,
+    analyse_published_correlations,
+    analyse_published_adversarial,
+    analyse_published_reproduction,
+    plot_published,
+    build_published_report,
+
+
 rule all:
     """Everything: statistics, figures, gallery and report."""
     default_target: True

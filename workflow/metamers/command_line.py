@@ -29,6 +29,17 @@ def check(arguments: argparse.Namespace) -> None:
     )
 
 
+def plan(arguments: argparse.Namespace) -> None:
+    """Say what a study costs: jobs, GPU hours, core hours and storage."""
+    from metamers.costs import Costs, cost_report
+    from metamers.network_check import check_networks
+    from metamers.plan import Plan
+
+    found = Plan(arguments.study)
+    check_networks(found.study)
+    _say(cost_report(Costs(found)))
+
+
 def documentation(arguments: argparse.Namespace) -> None:
     """Generate config/README.md from the code that reads studies."""
     from metamers.study.documentation import reference
@@ -194,7 +205,12 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(function=function)
         return added
 
-    for name, function in (("check", check), ("summary", summary), ("stale", stale)):
+    for name, function in (
+        ("check", check),
+        ("plan", plan),
+        ("summary", summary),
+        ("stale", stale),
+    ):
         added = command(name, function)
         added.add_argument("study", help="name of a study, or the path of its file")
         if name == "stale":

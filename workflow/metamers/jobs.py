@@ -30,6 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # Fields of a study that hold a path where they hold text.
 PATH_FIELDS = ("path", "training", "test", "clips", "backgrounds")
 
+# Between two saves of a long step's state; `--config save_seconds=10` is sooner.
+SAVE_SECONDS = 60.0
+
 # Read by the numeric libraries when they are imported, hence set before that.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -51,6 +54,8 @@ class Job:
         The slice of the study that this job reads.
     input, output, wildcards, config
         As Snakemake gives them.
+    save_seconds
+        Time between two saves of a long step's state.
     device
         ``cpu`` until `use_torch` has chosen one.
     """
@@ -66,6 +71,7 @@ class Job:
         self.config: dict[str, Any] = snakemake.config
         self.device = "cpu"
         self._wanted_device: str = self.config["device"]
+        self.save_seconds = float(self.config.get("save_seconds", SAVE_SECONDS))
         for variable in THREAD_VARIABLES:
             os.environ[variable] = str(self.threads)
         _write_to(str(snakemake.log[0]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from metamers.networks.registry import architecture_module
 from metamers.provenance import settings_hash, versions
 from metamers.study.definition import Study
 from metamers.study.slices import input_shape, resolved_entry
+
+Facts = dict[str, Any]
 
 CACHE = Path(".snakemake") / "metamers" / "checked_networks.json"
 
@@ -74,8 +77,8 @@ def check_networks(study: Study, cache: Path = CACHE) -> None:
     study
         A study that `load_study` accepted.
     cache
-        File that remembers which questions were answered well; what stands in it is
-        not asked again.
+        File that remembers the questions that were answered well, and the sizes of
+        these networks; what stands in it is not asked again.
 
     Raises
     ------
@@ -90,10 +93,16 @@ def check_networks(study: Study, cache: Path = CACHE) -> None:
     if not new:
         return
     answers = _ask(new)
-    good = {hashes[name] for name, answer in answers.items() if answer is None}
-    write_json(sorted(known | good), cache)
+    good = {
+        hashes[name]: answer
+        for name, answer in answers.items()
+        if "problem" not in answer
+    }
+    write_json(dict(sorted((known | good).items())), cache)
     mistakes = [
-        f"models.{name}: {answer}" for name, answer in answers.items() if answer
+        f"models.{name}: {answer['problem']}"
+        for name, answer in answers.items()
+        if "problem" in answer
     ]
     if mistakes:
         raise StudyError(
@@ -106,15 +115,31 @@ def can_check_networks() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def _read_cache(cache: Path) -> set[str]:
+def known_facts(study: Study, cache: Path = CACHE) -> dict[str, Facts]:
+    """Return the sizes of the networks that were checked.
+
+    Returns
+    -------
+    dict
+        {model: {"flops": operations of a forward pass of one stimulus, "parameters"}},
+        of the models that were checked as they are now.
+    """
+    known = _read_cache(cache)
+    if not known:
+        return {}
+    hashes = {name: settings_hash(asked) for name, asked in questions(study).items()}
+    return {name: known[key] for name, key in hashes.items() if key in known}
+
+
+def _read_cache(cache: Path) -> dict[str, Facts]:
     try:
         content = json.loads(cache.read_text())
     except (OSError, ValueError):
-        return set()
-    return {item for item in content if isinstance(item, str)}
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
-def _ask(new: dict[str, dict[str, Any]]) -> dict[str, str | None]:
+def _ask(new: dict[str, dict[str, Any]]) -> dict[str, Facts]:
     """Have a process that may import torch check some networks."""
     root = Path(__file__).resolve().parents[1]
     path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
@@ -133,9 +158,16 @@ def _ask(new: dict[str, dict[str, Any]]) -> dict[str, str | None]:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def check_one(question: dict[str, Any]) -> str | None:
-    """Build one network and look for its stages; return what is wrong, or None."""
+def check_one(question: dict[str, Any]) -> Facts:
+    """Build one network and look for its stages.
+
+    Returns
+    -------
+    dict
+        ``problem``: what is wrong; or, if nothing is, ``flops`` and ``parameters``.
+    """
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
     from metamers.networks.network import build_network
     from metamers.networks.stages import check_stages, example
@@ -144,20 +176,36 @@ def check_one(question: dict[str, Any]) -> str | None:
     try:
         check_stages(entry, question["stages"], shape)
         network = build_network(entry, seed=0).eval()
-        with torch.no_grad():
-            outputs = network(example(entry, shape)).shape
+        x = example(entry, shape)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            outputs = network(x).shape
     except StudyError as error:
-        return str(error)
+        return {"problem": str(error)}
     except Exception as error:
-        return f"{type(error).__name__} on a forward pass: {error}"
+        return {"problem": f"{type(error).__name__} on a forward pass: {error}"}
     wanted = question["outputs"]
     if wanted is not None and tuple(outputs) != (2, wanted):
-        return (
+        problem = (
             f"the network answers with {tuple(outputs[1:])} outputs, but its task "
             f"'{entry['task']['name']}' has {wanted} categories; change its arguments, "
             "or give the task a decision"
         )
-    return None
+        return {"problem": problem}
+    flops = counter.get_total_flops() / len(x) + _front_end_flops(network)
+    parameters = sum(value.numel() for value in network.parameters())
+    return {"flops": flops, "parameters": parameters}
+
+
+def _front_end_flops(network: Any) -> float:
+    """Return the operations of cochleagrams, whose transforms torch does not count."""
+    from metamers.networks.cochleagram import Cochleagram
+
+    return sum(
+        # Two inverse transforms of each filter's output, 2.5 N log2 N each.
+        2 * module.rows * 2.5 * module.samples * math.log2(module.samples)
+        for module in network.modules()
+        if isinstance(module, Cochleagram)
+    )
 
 
 def main() -> None:

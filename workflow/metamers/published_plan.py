@@ -5,18 +5,16 @@ It belongs to no study file: its data are fixed by the manifest, its settings he
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from metamers.errors import StudyError, suggest
-from metamers.figures.published.catalogue import FIGURES, TABLES
+from metamers.figures.published.catalogue import FIGURES, TABLES, table_names
 from metamers.fingerprint import code_fingerprint
 from metamers.plan import tracked
 from metamers.recognition.published.manifest import PARTS
 
 RESULTS = "results/published"
-MIRROR_VARIABLE = "METAMERS_PUBLISHED_MIRROR"
 # The published tests drew 10,000 rearrangements from this seed; ours draw as many, of
 # which each test derives its own stream.
 SEED, DRAWS, HALVES = 517, 10_000, 1_000
@@ -87,27 +85,10 @@ class PublishedPlan:
 
     def tables(self, wildcards: Any) -> list[str]:
         """Return the files that a figure reads, ``models`` among them."""
-        paths = [TABLES[name] for name in self.table_names(wildcards.figure)]
+        paths = [TABLES[name] for name in table_names(wildcards.figure)]
         return [tracked(path) if in_repository(path) else path for path in paths]
-
-    @staticmethod
-    def table_names(figure: str) -> list[str]:
-        """Return the names of the tables that a figure reads."""
-        return [*FIGURES[figure].tables, "models"]
 
 
 def in_repository(path: str) -> bool:
     """Say whether a table is a tracked resource, not a result."""
     return path.startswith("resources/")
-
-
-def mirror_folder(config: Mapping[str, Any]) -> str | None:
-    """Return the local copy to read instead of the network, if one is named.
-
-    Parameters
-    ----------
-    config
-        Snakemake's configuration; ``published_mirror`` in it comes before the
-        environment variable METAMERS_PUBLISHED_MIRROR.
-    """
-    return config.get("published_mirror") or os.environ.get(MIRROR_VARIABLE) or None

@@ -2,6 +2,7 @@
 
 from snakemake.logging import logger
 
+from metamers.costs import Costs, cost_report
 from metamers.errors import StudyError
 from metamers.figures.published.catalogue import FIGURES as PUBLISHED_FIGURES
 from metamers.network_check import can_check_networks, check_networks
@@ -39,6 +40,11 @@ def load_published_plan():
         raise WorkflowError(str(error))
 
 
+def report_costs(wildcards):
+    """Return what the study costs, as a table."""
+    return cost_report(costs)
+
+
 def growing(amount):
     """Return a resource that grows with each attempt at a job."""
 
@@ -50,6 +56,7 @@ def growing(amount):
 
 plan = load_plan(config["study"])
 published_plan = load_published_plan()
+costs = Costs(plan)
 
 # Where to compute is no setting of a result: `--config device=cpu` changes no file.
 config.setdefault("device", plan.study.device)

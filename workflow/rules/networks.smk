@@ -22,8 +22,8 @@ rule train_model:
     threads: 1
     resources:
         gpu=plan.gpus,
-        mem_mb=growing(1500),
-        runtime=growing(720),
+        mem_mb=costs.memory("train_model"),
+        runtime=costs.minutes("train_model"),
     params:
         settings=plan.settings("train_model"),
         code=plan.code("train_model"),
@@ -49,8 +49,8 @@ rule sample_null:
     threads: 1
     resources:
         gpu=plan.gpus,
-        mem_mb=growing(1500),
-        runtime=growing(120),
+        mem_mb=costs.memory("sample_null"),
+        runtime=costs.minutes("sample_null"),
     params:
         settings=plan.settings("sample_null"),
         code=plan.code("sample_null"),
@@ -81,8 +81,8 @@ rule measure_robustness:
     threads: 1
     resources:
         gpu=plan.gpus,
-        mem_mb=growing(1500),
-        runtime=growing(240),
+        mem_mb=costs.memory("measure_robustness"),
+        runtime=costs.minutes("measure_robustness"),
     params:
         settings=plan.settings("measure_robustness"),
         code=plan.code("measure_robustness"),
@@ -108,8 +108,8 @@ rule measure_collapse:
     threads: 1
     resources:
         gpu=plan.gpus,
-        mem_mb=growing(1500),
-        runtime=growing(120),
+        mem_mb=costs.memory("measure_collapse"),
+        runtime=costs.minutes("measure_collapse"),
     params:
         settings=plan.settings("measure_collapse"),
         code=plan.code("measure_collapse"),

@@ -24,8 +24,8 @@ rule judge_metamers:
     threads: 1
     resources:
         gpu=plan.gpus,
-        mem_mb=growing(1500),
-        runtime=growing(120),
+        mem_mb=costs.memory("judge_metamers"),
+        runtime=costs.minutes("judge_metamers"),
     params:
         settings=plan.settings("judge_metamers"),
         code=plan.code("judge_metamers"),
@@ -53,8 +53,8 @@ rule run_controls:
     threads: 1
     resources:
         gpu=plan.gpus,
-        mem_mb=growing(2000),
-        runtime=growing(480),
+        mem_mb=costs.memory("run_controls"),
+        runtime=costs.minutes("run_controls"),
     params:
         settings=plan.settings("run_controls"),
         code=plan.code("run_controls"),

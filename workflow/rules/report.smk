@@ -148,3 +148,13 @@ rule showcase:
     """Target: the metamers of an ImageNet network."""
     input:
         rules.plot_showcase.output,
+
+
+rule plan:
+    """Target: print what the study costs; `snakemake -n plan`, or `metamers plan`."""
+    params:
+        report=report_costs,
+    message:
+        "{params.report}"
+    shell:
+        "true"

@@ -22,8 +22,8 @@ rule prepare_stimuli:
         "../../envs/metamers.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        mem_mb=costs.memory("prepare_stimuli"),
+        runtime=costs.minutes("prepare_stimuli"),
     params:
         settings=plan.settings("prepare_stimuli"),
         code=plan.code("prepare_stimuli"),

@@ -21,8 +21,8 @@ rule synthesize_metamers:
     threads: plan.synthesis_threads
     resources:
         gpu=plan.gpus,
-        mem_mb=growing(1500),
-        runtime=growing(480),
+        mem_mb=costs.memory("synthesize_metamers"),
+        runtime=costs.minutes("synthesize_metamers"),
     params:
         settings=plan.settings("synthesize_metamers"),
         code=plan.code("synthesize_metamers"),
@@ -49,8 +49,8 @@ rule screen_metamers:
         "../../envs/metamers.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
+        mem_mb=costs.memory("screen_metamers"),
+        runtime=costs.minutes("screen_metamers"),
     params:
         settings=plan.settings("screen_metamers"),
         code=plan.code("screen_metamers"),

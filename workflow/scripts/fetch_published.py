@@ -12,8 +12,7 @@ def main(job: Job) -> None:
     """Fetch what is wanted, and list what is here."""
     import pandas as pd
 
-    from metamers.published_plan import mirror_folder
-    from metamers.recognition.published.fetching import COLUMNS, fetch
+    from metamers.recognition.published.fetching import COLUMNS, fetch, mirror_folder
     from metamers.recognition.published.manifest import read_manifest
 
     files = read_manifest(job.input.manifest, job.settings["part"])

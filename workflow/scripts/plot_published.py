@@ -14,15 +14,14 @@ def main(job: Job) -> None:
 
     import pandas as pd
 
-    from metamers.figures.published.catalogue import FIGURES
+    from metamers.figures.published.catalogue import FIGURES, table_names
     from metamers.files import read_parquet
-    from metamers.published_plan import PublishedPlan
 
     name = job.settings["figure"]
     entry = FIGURES[name]
     tables = {
         table: read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path)
-        for table, path in zip(PublishedPlan.table_names(name), job.input, strict=True)
+        for table, path in zip(table_names(name), job.input, strict=True)
     }
     module = importlib.import_module(f"metamers.figures.published.{entry.module}")
     figure, table = getattr(module, entry.function)(tables, name)

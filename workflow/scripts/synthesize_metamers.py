@@ -30,6 +30,7 @@ def main(job: Job) -> None:
         device,
         job.state_path(job.output.metamers),
         job.code,
+        job.save_seconds,
     )
     write_shard(shard, job.output.metamers, job.provenance())
 

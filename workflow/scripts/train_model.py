@@ -24,6 +24,7 @@ def main(job: Job) -> None:
         state_path=job.state_path(job.output.weights),
         device=device,
         fingerprint=job.code,
+        save_interval_seconds=job.save_seconds,
     )
     job.write_csv(result.history, job.output.training)
     save_weights(result.network, job.output.weights, job.embedded())

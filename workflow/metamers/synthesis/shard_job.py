@@ -40,6 +40,7 @@ def synthesize_shard(
     device: str | torch.device = "cpu",
     state_path: str | Path | None = None,
     fingerprint: str = "",
+    save_seconds: float = 60.0,
 ) -> MetamerShard:
     """Make the metamers of some references at one stage, as one batch.
 
@@ -66,6 +67,8 @@ def synthesize_shard(
         Where the state is kept so that a killed job goes on; None keeps none.
     fingerprint
         Hash of the code, if a state of other code is not to be used.
+    save_seconds
+        Time between two saves of the state.
 
     Returns
     -------
@@ -96,6 +99,7 @@ def synthesize_shard(
             bounds=bounds,
             state_path=state_path,
             fingerprint=settings_hash(content),
+            interval_seconds=save_seconds,
         )
         with torch.no_grad():
             metamer = torch.from_numpy(made.metamer).to(target_stimuli)

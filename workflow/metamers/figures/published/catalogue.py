@@ -219,3 +219,8 @@ NOT_DRAWN = {
     "Poster 1": "A scheme, not data.",
     "Poster 5-8": "Described in words only: no values, no pictures.",
 }
+
+
+def table_names(figure: str) -> list[str]:
+    """Return the names of the tables that a figure reads, in this order."""
+    return [*FIGURES[figure].tables, "models"]

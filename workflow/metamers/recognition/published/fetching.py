@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -27,6 +29,7 @@ ATTEMPTS = 3
 WAIT_SECONDS = 1.0
 SECONDS = 30.0
 COLUMNS = ["path", "bytes", "sha256", "status", "reason"]
+MIRROR_VARIABLE = "METAMERS_PUBLISHED_MIRROR"
 HERE, MISSING = "here", "missing"
 
 
@@ -127,6 +130,18 @@ def files_here(inventory: str | Path) -> list[str]:
                 f"snakemake --cores 1 --forcerun fetch_published published"
             )
     return [str(path) for path in paths]
+
+
+def mirror_folder(config: Mapping[str, Any]) -> str | None:
+    """Return the local copy to read instead of the network, if one is named.
+
+    Parameters
+    ----------
+    config
+        Snakemake's configuration; ``published_mirror`` in it comes before the
+        environment variable METAMERS_PUBLISHED_MIRROR.
+    """
+    return config.get("published_mirror") or os.environ.get(MIRROR_VARIABLE) or None
 
 
 def _get(
