@@ -268,7 +268,7 @@ AccountingStorageType=accounting_storage/none
 
 
 def processes_on(node: str) -> Iterator[int]:
-    """Yield the processes of a node's jobs, which have its name in their environment."""
+    """Yield the processes of a node's jobs; its name is in their environment."""
     wanted = f"SLURMD_NODENAME={node}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

@@ -85,13 +85,16 @@ class Site:
         self.drivers.append(driver)
         return driver
 
-    def run(
-        self, *arguments: str, profile: bool = True, seconds: float = 300
-    ) -> Driver:
+    def run(self, *arguments: str, seconds: float = 300) -> Driver:
         """Run Snakemake here to its end, which must be a good one."""
-        driver = self.start(*arguments, profile=profile)
+        driver = self.start(*arguments)
         assert driver.ends(seconds) == 0, driver.text()[-4000:]
         return driver
+
+    def _without_accounting(self) -> dict[str, str]:
+        stand_in = self.folder / "profiles" / "slurm" / "bin"
+        known = environment()
+        return {**known, "PATH": f"{stand_in}:{known['PATH']}"}
 
     def job_of(self, driver: Driver, rule: str, seconds: float = 90) -> SlurmJob:
         """Wait until a job of a rule runs, and return it."""
@@ -118,8 +121,17 @@ class Site:
         return saved()[0]
 
     def jobs(self, *drivers: Driver) -> list[SlurmJob]:
-        """Return the cluster's jobs of some drivers."""
-        return [job for one in drivers for job in self.cluster.jobs(one.prefix())]
+        """Return the cluster's jobs of some drivers, when none is just ending."""
+
+        def all_jobs() -> list[SlurmJob]:
+            return [job for one in drivers for job in self.cluster.jobs(one.prefix())]
+
+        wait_until(
+            lambda: not any(job.state == "COMPLETING" for job in all_jobs()),
+            40,
+            "jobs have ended",
+        )
+        return all_jobs()
 
 
 def _targets(arguments: tuple[str, ...]) -> int:
