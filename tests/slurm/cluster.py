@@ -105,7 +105,7 @@ class Cluster:
 
         def takes_jobs() -> bool:
             state = output("sinfo", "-h", "-N", "-n", node, "-o", "%T").strip()
-            if state.rstrip("*") in ("down", "drained"):
+            if state.rstrip("*") in ("down", "drained", "draining", "drain"):
                 command = ["scontrol", "update", f"NodeName={node}", "State=RESUME"]
                 subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
             return state in ready
@@ -114,9 +114,9 @@ class Cluster:
 
     # ------------------------------------------------------------------ faults
 
-    def kill_controller(self) -> None:
-        """End the controller as a power failure would."""
-        end(self._pid("slurmctld"), "slurmctld", signal.SIGKILL)
+    def stop_controller(self) -> None:
+        """Stop the controller, which saves what it knows of its jobs."""
+        end(self._pid("slurmctld"), "slurmctld", signal.SIGTERM)
 
     def kill_node(self, node: str) -> None:
         """End a node with all that runs on it, as a power failure would."""

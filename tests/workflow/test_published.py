@@ -157,3 +157,36 @@ def test_an_unknown_part_is_refused(root, tmp_path):
     done = snakemake(root, tmp_path, "-n", "published", "--config", setting)
     assert done.returncode != 0
     assert "'peple' is not a part of the public data" in done.stdout + done.stderr
+
+
+def test_tables_of_people_are_those_of_statsmodels(root, folder, statistics):
+    """AnovaRM covers the designs without groups: those of people alone."""
+    from statsmodels.stats.anova import AnovaRM
+
+    people = pd.read_parquet(folder / "results/published/recognition.parquet")
+    people = people[people["observer_kind"] == "human"]
+    anova = pd.read_csv(statistics / "anova.csv")
+    within = {"compare_models": ["layer", "model_type"], "stage_main_effect": ["stage"]}
+    tables = anova[anova["analysis"].isin(within)]
+    keys = ["modality", "repo_experiment", "analysis", "label", "models"]
+    compared = 0
+    for key, table in tables.groupby(keys):
+        modality, experiment, analysis, _, models = key
+        rows = people[
+            (people["modality"] == modality)
+            & (people["experiment"] == f"published_{experiment}")
+            & people["generator"].isin(models.split("|"))
+        ].rename(columns={"stage_index": "layer", "generator": "model_type"})
+        if analysis == "stage_main_effect":
+            rows = rows[rows["layer"] < rows["layer"].max()]
+            rows = rows.rename(columns={"layer": "stage", "stage": "name"})
+        design = AnovaRM(
+            rows, "proportion_correct", "participant", within=within[analysis]
+        )
+        ours = table.set_index("effect")
+        for term, row in design.fit().anova_table.iterrows():
+            mine = ours.loc[f"(Intercept):{term}"]
+            assert mine["F"] == pytest.approx(row["F Value"], rel=1e-6), key
+            assert mine["pValue"] == pytest.approx(row["Pr > F"], rel=1e-4), key
+            compared += 1
+    assert compared > 100

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 # People choose among 16 categories, or type one of 793 words.
 PUBLISHED_CHANCE = {"vision": 1 / 16, "audio": 1 / 793}
 LONGEST_NAME = 16
+# What the released code appends to names of stages: the stand-in of straight-through
+# stages, and the layout of what HMAX returns.
+SUFFIXES = re.compile("(_fake_?relu|_no_reshape|_reshape_to_list)$")
 
 
 def stage_name(stage: str) -> str:
-    """Write a stage without the suffix of the released code's straight-through stages.
-
-    Shortened to what fits below an axis.
-    """
+    """Write a stage without the released code's suffixes, short enough for an axis."""
     if stage == "input_after_preproc":
         return "input"
-    return readable(re.sub("_fake_?relu$", "", stage), LONGEST_NAME)
+    return readable(SUFFIXES.sub("", stage), LONGEST_NAME)
 
 
 def stage_axis(axes: Axes, stages: Sequence[str]) -> None:
