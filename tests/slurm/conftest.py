@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 # The modules beside the tests, which are no package.
 sys.path.insert(0, str(Path(__file__).parent))
 from cluster import Cluster
-from driving import MADE, SETTINGS, TRACKED, TRAINED, Site, environment
+from driving import MADE, SETTINGS, TRAINED, Site, environment
 
 
 @pytest.fixture(scope="session")
@@ -33,19 +33,12 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(
+    copy_repository: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Return a copy of the repository in which the stimuli are made."""
     folder = tmp_path_factory.mktemp("prepared") / "repository"
-    folder.mkdir()
-    for name in TRACKED:
-        source = root / name
-        if source.is_symlink():
-            (folder / name).symlink_to(os.readlink(source))
-        elif source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__", "*.d")
-            shutil.copytree(source, folder / name, ignore=ignore)
-        else:
-            shutil.copy2(source, folder / name)
+    copy_repository(folder)
     here = Path(__file__).parent
     shutil.copy2(here / "faults.yaml", folder / "config/studies/faults.yaml")
     tiny = (here.parent / "workflow/studies/tiny.yaml").read_text()

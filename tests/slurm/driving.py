@@ -15,7 +15,6 @@ import numpy as np
 from cluster import Cluster, SlurmJob, wait_until
 from safetensors.numpy import load_file
 
-TRACKED = ("Snakefile", "config", "envs", "profiles", "resources", "slurm", "workflow")
 # The profile as it stands, but for waiting: the cluster here is near and idle.
 PROFILE = ["--profile", "slurm", "--slurm-init-seconds-before-status-checks", "5"]
 PROFILE += ["--latency-wait", "10"]

@@ -7,12 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-TRACKED = ("Snakefile", "config", "envs", "profiles", "resources", "slurm", "workflow")
 STUDY = "config/studies/tiny.yaml"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -79,19 +79,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def clone(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def clone(
+    copy_repository: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory
+) -> Clone:
     """Return a copy of the repository's files, with the tiny study and no results."""
     folder = tmp_path_factory.mktemp("clone") / "repository"
-    folder.mkdir()
-    for name in TRACKED:
-        source = root / name
-        if source.is_symlink():
-            (folder / name).symlink_to(os.readlink(source))
-        elif source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__", "*.d")
-            shutil.copytree(source, folder / name, ignore=ignore)
-        else:
-            shutil.copy2(source, folder / name)
+    copy_repository(folder)
     shutil.copy2(Path(__file__).parent / "studies" / "tiny.yaml", folder / STUDY)
     return Clone(folder)
 
