@@ -156,5 +156,3 @@ rule plan:
         report=report_costs,
     message:
         "{params.report}"
-    run:
-        pass
