@@ -140,3 +140,13 @@ def test_plan_of_the_demo():
     shards = [job for job in jobs if job[0] == "synthesize_metamers"]
     assert len(shards) == stages, "the demo has one shard a stage"
     assert len([job for job in jobs if job[0] == "judge_metamers"]) == len(plan.models)
+
+
+def test_time_between_saves_must_be_above_zero():
+    from metamers.errors import StudyError
+    from metamers.jobs import positive_seconds
+
+    assert positive_seconds(0.3) == 0.3
+    for value in (0, -1, "soon", None):
+        with pytest.raises(StudyError, match=r"save_seconds: .* above 0"):
+            positive_seconds(value)

@@ -71,7 +71,9 @@ class Job:
         self.config: dict[str, Any] = snakemake.config
         self.device = "cpu"
         self._wanted_device: str = self.config["device"]
-        self.save_seconds = float(self.config.get("save_seconds", SAVE_SECONDS))
+        self.save_seconds = positive_seconds(
+            self.config.get("save_seconds", SAVE_SECONDS)
+        )
         for variable in THREAD_VARIABLES:
             os.environ[variable] = str(self.threads)
         _write_to(str(snakemake.log[0]))
@@ -179,6 +181,22 @@ class Job:
         for path in map(Path, paths):
             content = {**self.provenance(), "sha256": file_digest(path)}
             write_json(content, sidecar(path))
+
+
+def positive_seconds(value: object) -> float:
+    """Return the time between two saves.
+
+    Raises
+    ------
+    StudyError
+        If the value is not a number above zero.
+    """
+    if isinstance(value, int | float) and value > 0:
+        return float(value)
+    raise StudyError(
+        f"save_seconds: {value!r} is not a number of seconds above 0; write e.g. "
+        "`--config save_seconds=60`, or leave it out"
+    )
 
 
 def keep_freed_memory() -> None:

@@ -14,7 +14,6 @@ from metamers.fingerprint import code_fingerprint
 from metamers.plan import tracked
 from metamers.recognition.published.manifest import PARTS
 
-RESULTS = "results/published"
 # The published tests drew 10,000 rearrangements from this seed; ours draw as many, of
 # which each test derives its own stream.
 SEED, DRAWS, HALVES = 517, 10_000, 1_000

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from metamers.figures.published.looks import Looks
+from metamers.figures.published.looks import Looks, Tables
 from metamers.figures.published.people import LEGEND
 from metamers.figures.recognition_curves import (
     PUBLISHED_CHANCE,
@@ -28,7 +27,6 @@ from metamers.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Tables = Mapping[str, pd.DataFrame]
 COLORS = {
     "word network": "#006ddb",
     "aliased": "#006ddb",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+
+# What a figure reads, by the names of the catalogue.
+Tables = Mapping[str, pd.DataFrame]
 
 # The study's plots give these none of their own; the colors are of the same palette.
 SPARE = {

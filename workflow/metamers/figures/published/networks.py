@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from metamers.figures.published.looks import Looks
+from metamers.figures.published.looks import Looks, Tables
 from metamers.figures.published.people import LEGEND
 from metamers.figures.recognition_curves import (
     PUBLISHED_CHANCE,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Tables = Mapping[str, pd.DataFrame]
 MISSING = "the published answers of networks\nare not here"
 # {group: (color, marker)}: the standard networks' color of the study, then its others.
 GROUP_LOOKS = {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from metamers.figures.published.looks import Looks
+from metamers.figures.published.looks import Looks, Tables
 from metamers.figures.recognition_curves import (
     PUBLISHED_CHANCE,
     draw_chance,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Tables = Mapping[str, pd.DataFrame]
 
 # The layout that all legends of these figures share.
 LEGEND: dict[str, Any] = {"loc": "upper left", "borderpad": 0.0, "labelspacing": 0.3}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.ticker import NullFormatter
 
-from metamers.figures.published.looks import Looks
+from metamers.figures.published.looks import Looks, Tables
 from metamers.figures.published.networks import draw_groups
 from metamers.figures.published.people import LEGEND, Panel, draw_people
 from metamers.figures.style import (
@@ -27,7 +26,6 @@ from metamers.statistics.published.groups import GROUPS, group_curves
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Tables = Mapping[str, pd.DataFrame]
 NAME = "figure_6d-h"
 MODELS = tuple(GROUPS[NAME])
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}

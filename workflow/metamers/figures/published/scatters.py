@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from metamers.figures.published.looks import Looks
+from metamers.figures.published.looks import Looks, Tables
 from metamers.figures.published.networks import MISSING
 from metamers.figures.published.people import LEGEND
 from metamers.figures.style import (
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Tables = Mapping[str, pd.DataFrame]
 REGION_NAMES = {"all_aud_voxels": "all auditory voxels"}
 LINE = 3.3
 

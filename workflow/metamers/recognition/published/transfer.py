@@ -24,7 +24,6 @@ FILE_PATH = re.compile(
     r"network_network_evaluations/accuracy_on_metamers_from_(?P<generator>[^/]+)\.pckl"
 )
 MODALITIES = {"visual": "vision", "audio": "audio"}
-INPUT_STAGE = "input_after_preproc"
 # {modality: what its keys are called}; vision is judged in 16 categories.
 KEYS = {
     "vision": {

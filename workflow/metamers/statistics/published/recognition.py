@@ -29,7 +29,6 @@ COLUMNS = [
 ]
 # Network means that are equal in exact arithmetic differ in their last digits.
 DIGITS = 12
-INPUT_STAGE = "input_after_preproc"
 
 
 def pooled_people(people: pd.DataFrame) -> pd.DataFrame:

@@ -24,7 +24,6 @@ KEYS = ["modality", "repo_experiment", "analysis", "label", "models"]
 # The published table of this model was computed without its final stage, which is the
 # same tensor as the stage before it (DF 6, not 7; STATS.md 2).
 WITHOUT_FINAL = {("network_vs_human", "CLIP_resnet50")}
-DRAWS = 10_000
 
 
 def published_tables(
@@ -33,7 +32,7 @@ def published_tables(
     attacks: pd.DataFrame,
     *,
     seed: int,
-    draws: int = DRAWS,
+    draws: int,
 ) -> pd.DataFrame:
     """Compute every table of a list.
 
