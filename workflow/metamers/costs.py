@@ -21,7 +21,7 @@ import yaml
 from metamers.network_check import known_facts
 from metamers.plan import Plan
 from metamers.study.reading import ROOT
-from metamers.study.slices import categories_count, input_shape
+from metamers.study.slices import categories_count, input_shape, synthesis_of
 
 SPEEDS = ROOT / "resources" / "costs.yaml"
 # A backward pass to the stimulus costs about as much as a forward pass, one to the
@@ -29,6 +29,9 @@ SPEEDS = ROOT / "resources" / "costs.yaml"
 STIMULUS_GRADIENT, WEIGHT_GRADIENT = 2.0, 3.0
 # A training set that cannot be counted from the study file alone.
 UNKNOWN_TRAINING = 10_000
+# The sources of which training stimuli are read as they lie, and their numbers: of
+# ImageNet-1k, and about that of the published speech (230,000 clips an epoch).
+LISTED_TRAINING = {"imagenet": 1_281_167, "manifest": 230_000}
 # Where no network was checked: of ResNet50 for a photograph, of CochCNN9 for 2 s.
 UNKNOWN_FLOPS, UNKNOWN_PARAMETERS = 8e9, 30e6
 # A job asks for this many times its estimate, within these minutes.
@@ -192,6 +195,8 @@ class Costs:
     def training(self, modality: str) -> int:
         """Return the number of training stimuli, as far as the study file tells."""
         stimuli = getattr(self.plan.study.stimuli, modality)
+        if stimuli.source.kind in LISTED_TRAINING:
+            return LISTED_TRAINING[stimuli.source.kind]
         count = self.categories[modality]
         each = getattr(stimuli, "training_per_category", None)
         each = each or getattr(stimuli.source, "training_renditions", None)
@@ -203,7 +208,10 @@ class Costs:
 
     def stimuli_mb(self, modality: str) -> float:
         """Return the size of a modality's stimulus file."""
-        return 4e-6 * self.elements(modality) * self.training(modality) * 1.3
+        source = getattr(self.plan.study.stimuli, modality).source
+        listed = source.kind in LISTED_TRAINING
+        stored = self.references(modality) if listed else 1.3 * self.training(modality)
+        return 4e-6 * self.elements(modality) * stored
 
     def metamers_mb(self, model: str) -> float:
         """Return the size of all of a model's metamers."""
@@ -218,11 +226,13 @@ def _train(costs: Costs, wildcards: Mapping[str, str]) -> float:
         return float(min(costs.training(costs.plan.modality(wildcards["model"])), 1000))
     attack = getattr(training.perturbation, "steps", 0) if training.perturbation else 0
     count = costs.training(costs.plan.modality(wildcards["model"]))
-    return count * training.epochs * (WEIGHT_GRADIENT + STIMULUS_GRADIENT * attack)
+    epochs = training.stop_after or training.epochs
+    return count * epochs * (WEIGHT_GRADIENT + STIMULUS_GRADIENT * attack)
 
 
 def _null(costs: Costs, wildcards: Mapping[str, str]) -> float:
-    return 2.0 * costs.plan.study.null_distribution.pairs
+    pairs = costs.plan.study.models[wildcards["model"]].null_pairs
+    return 2.0 * (pairs or costs.plan.study.null_distribution.pairs)
 
 
 def _synthesize(costs: Costs, wildcards: Mapping[str, str]) -> float:
@@ -231,12 +241,13 @@ def _synthesize(costs: Costs, wildcards: Mapping[str, str]) -> float:
     # The pass stops at the stage; operations are taken to be spread evenly over them.
     depth = (stages.index(wildcards["stage"]) + 1) / len(stages)
     shards = len(costs.plan.shards(model))
-    return _steps(costs, modality) * depth * costs.references(modality) / shards
+    return _steps(costs, model) * depth * costs.references(modality) / shards
 
 
-def _steps(costs: Costs, modality: str) -> float:
-    settings = getattr(costs.plan.study.synthesis, modality)
-    return float(STIMULUS_GRADIENT * settings.rounds * settings.steps_per_round)
+def _steps(costs: Costs, model: str) -> float:
+    settings = synthesis_of(costs.plan.study, model)
+    steps = settings["rounds"] * settings["steps_per_round"]
+    return float(STIMULUS_GRADIENT * steps)
 
 
 def _judge(costs: Costs, wildcards: Mapping[str, str]) -> float:
@@ -261,8 +272,9 @@ def _collapse(costs: Costs, wildcards: Mapping[str, str]) -> float:
 
 def _control(costs: Costs, wildcards: Mapping[str, str]) -> float:
     modality = wildcards["modality"]
-    factor = getattr(costs.plan.study.controls, modality).step_factor
-    return factor * _steps(costs, modality) * costs.references(modality)
+    control = getattr(costs.plan.study.controls, modality)
+    steps = control.step_factor * _steps(costs, control.model)
+    return steps * costs.references(modality)
 
 
 # Passes of one stimulus, of the rules whose jobs run networks.

@@ -96,6 +96,8 @@ class Plan:
     ----------
     name
         The study, by name or by the path of its file.
+    only
+        Figures, groups or models that are left in; None: all.
 
     Attributes
     ----------
@@ -108,10 +110,10 @@ class Plan:
         If the study is not valid.
     """
 
-    def __init__(self, name: str | Path) -> None:
+    def __init__(self, name: str | Path, only: object = None) -> None:
         self.name = str(name)
-        self.study: Study = load_study(name)
-        self.drop_ins = drop_in_models(name)
+        self.study: Study = load_study(name, only=only)
+        self.drop_ins = [m for m in drop_in_models(name) if m in self.study.models]
         self.results = f"results/{self.study.name}"
 
     # -------------------------------------------------------- what the study has

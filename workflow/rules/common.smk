@@ -16,7 +16,7 @@ from metamers.stale import refuse_stale
 def load_plan(name):
     """Read the study; what is wrong with it ends the run before any job."""
     try:
-        plan = Plan(name)
+        plan = Plan(name, config.get("only"))
         # Jobs read this file again, each in a process of its own.
         if workflow.is_main_process:
             if can_check_networks():

@@ -192,7 +192,8 @@ class Study(Section):
 
     def _check_blocks(self) -> None:
         seen: dict[str, str] = {}
-        for block, members in (self.transfer.blocks or {}).items():
+        given = self.transfer.blocks
+        for block, members in (given if isinstance(given, dict) else {}).items():
             for model in members:
                 if model not in self.models:
                     raise fail(

@@ -17,6 +17,7 @@ from metamers.study.base import (
     Section,
     unit,
 )
+from metamers.study.settings import SynthesisChanges
 
 
 class FrontEnd(Section):
@@ -80,6 +81,22 @@ class Schedule(Section):
         return self
 
 
+class ColorJitter(Section):
+    """Random changes of an image's colors, in random order."""
+
+    brightness: Epsilon = Field(0.0, description="largest change of brightness")
+    contrast: Epsilon = Field(0.0, description="largest change of contrast")
+    saturation: Epsilon = Field(0.0, description="largest change of saturation")
+    hue: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="largest change of hue",
+        json_schema_extra=unit("turns"),
+    )
+    probability: Fraction = Field(1.0, description="part of the images changed")
+
+
 class Augmentation(Section):
     """What training does to a stimulus before the network sees it."""
 
@@ -93,6 +110,28 @@ class Augmentation(Section):
     )
     scale: Fraction = Field(0.0, description="vision: largest change of scale")
     flip: bool = Field(False, description="vision: mirror half of the images")
+    crop: list[Fraction] | None = Field(
+        None,
+        min_length=2,
+        max_length=2,
+        description="vision: range of the area of a random crop, resized to the "
+        "study's size, sides 3:4 to 4:3 (published: 0.08 to 1); null: none",
+    )
+    color_jitter: ColorJitter | None = Field(
+        None, description="vision: random changes of the colors; null: none"
+    )
+    lighting: Epsilon = Field(
+        0.0,
+        description="vision: standard deviation of the noise along the principal "
+        "components of ImageNet's colors (published: 0.05)",
+    )
+    grey: Fraction = Field(0.0, description="vision: part of the images made grey")
+    blur: Fraction = Field(
+        0.0, description="vision: part of the images blurred (Gaussian, 0.1 to 2 pixels)"
+    )
+    solarize: Fraction = Field(
+        0.0, description="vision: part of the images whose bright half is inverted"
+    )
     snr: list[Number] | None = Field(
         None,
         min_length=2,
@@ -141,6 +180,41 @@ class Training(Section):
     perturbation: Perturbation | None = Field(
         None, description="perturbation of the training stimuli"
     )
+    stop_after: Count | None = Field(
+        None,
+        description="epochs after which training ends before its last one, as for a "
+        "published early checkpoint; null: none",
+        json_schema_extra=unit("epochs"),
+    )
+    trainable: list[str] = Field(
+        [],
+        description="module paths that learn, such as a linear read-out on given "
+        "weights; the others are frozen, in evaluation mode; []: all learn",
+    )
+    warm_up_steps: int = Field(
+        0, ge=0, description="steps in which the learning rate rises from 0"
+    )
+    gradient_limit: Positive | None = Field(
+        None, description="largest L2 norm of all gradients together; null: none"
+    )
+    mixed_precision: bool = Field(
+        False, description="forward and backward passes in bfloat16, on a GPU"
+    )
+    gpus: Count = Field(1, description="GPUs that a job trains on (no setting of it)")
+    workers: int = Field(
+        0,
+        ge=0,
+        description="processes that read and augment stimuli (no setting of it); 0: "
+        "the job itself",
+    )
+
+    @model_validator(mode="after")
+    def _stops_in_time(self) -> Training:
+        if self.stop_after is not None and self.stop_after > self.epochs:
+            raise PydanticCustomError(
+                "training", "stop_after is more than epochs; give at most epochs"
+            )
+        return self
 
 
 class Recipes(Section):
@@ -157,14 +231,23 @@ class Weights(Section):
     url: str | None = Field(
         None, pattern=r"^https://", description="address of the file"
     )
+    public: Name | None = Field(
+        None, description="one of the public weights in resources/weights.yaml"
+    )
     sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="checksum; required with a url"
+    )
+    head: str | None = Field(
+        None,
+        description="file with the read-out (safetensors) that the weights lack",
     )
 
     @model_validator(mode="after")
     def _one_place(self) -> Weights:
-        if (self.path is None) == (self.url is None):
-            raise PydanticCustomError("weights", "give either a path or a url")
+        if [self.path, self.url, self.public].count(None) != 2:
+            raise PydanticCustomError(
+                "weights", "give one of path, url and public, and no other"
+            )
         if self.url is not None and self.sha256 is None:
             raise PydanticCustomError(
                 "weights", "a url needs the sha256 of the file it leads to"
@@ -189,7 +272,14 @@ class Preprocessing(Section):
         json_schema_extra=unit("pixels"),
     )
     channels: Literal[1, 3] | None = Field(
-        None, description="vision: channels that the network sees; grey is repeated"
+        None,
+        description="vision: channels that the network sees; grey is repeated, colors "
+        "are made grey",
+    )
+    native: bool = Field(
+        False,
+        description="vision: metamers have the size and channels that the network "
+        "sees, not the study's",
     )
     front_end: Name | None = Field(
         None, description="audio: one of front_ends; null: the waveform itself"
@@ -244,7 +334,21 @@ class ModelEntry(Section):
         default_factory=dict,
         description="stage: false turns the straight-through gradient off there",
     )
+    synthesis: SynthesisChanges | None = Field(
+        None, description="settings of synthesis that differ for this model"
+    )
+    null_pairs: int | None = Field(
+        None, ge=100, description="pairs of its null distribution; null: the study's"
+    )
+    null_augmentation: Augmentation | None = Field(
+        None,
+        description="augmentation of the pairs of its null distribution; null: that "
+        "of its training, or of the study's recipe",
+    )
     published: str | None = Field(
         None, description="published model whose human data it is laid beside"
+    )
+    figures: list[Name] = Field(
+        [], description="figures that it is in, for `--config only=`"
     )
     group: Name = Field("own", description="group in tables and figures")

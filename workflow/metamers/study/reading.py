@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from metamers.errors import StudyError, suggest
 from metamers.study.definition import Study
+from metamers.study.selection import select_models, wanted_names
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -162,6 +163,42 @@ def _explain(error: Any, data: dict[str, Any]) -> str:
     return f"{where}: {value!r}: {message}{hint}"
 
 
+def missing_data(study: Study, root: Path | None = None) -> list[str]:
+    """Return what is missing of data that is too large to come with the project.
+
+    A study can be checked and planned without them, but not run.
+
+    Returns
+    -------
+    list of str
+        A line for each: the field, the path, and what belongs there.
+    """
+    root = root or ROOT
+    wanted: list[tuple[str, str | None, str]] = []
+    for modality in study.modalities:
+        source = getattr(study.stimuli, modality).source
+        field = f"stimuli.{modality}.source"
+        if source.kind == "imagenet":
+            for folder in ("train", "val"):
+                content = "a folder for each of ImageNet's 1000 classes (n01440764, ...)"
+                wanted.append((f"{field}.path", f"{source.path}/{folder}", content))
+            content = "a text file of image names"
+            wanted.append((f"{field}.rejected", source.rejected, content))
+        if source.kind == "manifest":
+            content = "a table with the columns path, word, onset, source"
+            wanted.append((f"{field}.clips", source.clips, content))
+            content = "a table with the columns path and labels"
+            wanted.append((f"{field}.backgrounds", source.backgrounds, content))
+            for name in ("vocabulary", "background_labels"):
+                content = "a text file with one name a line"
+                wanted.append((f"{field}.{name}", getattr(source, name), content))
+    return [
+        f"{field}: there is no '{path}' (looked for {root / path}): {content}"
+        for field, path, content in wanted
+        if path is not None and not (root / path).exists()
+    ]
+
+
 def _check_files(study: Study, root: Path) -> None:
     """Refuse paths that lead nowhere, before any work starts."""
     wanted: list[tuple[str, str | None]] = [
@@ -169,6 +206,8 @@ def _check_files(study: Study, root: Path) -> None:
     ]
     for modality in study.modalities:
         source = getattr(study.stimuli, modality).source
+        if source.kind in ("imagenet", "manifest"):
+            continue
         for field in ("path", "training", "test", "clips"):
             wanted.append(
                 (f"stimuli.{modality}.source.{field}", getattr(source, field, None))
@@ -180,6 +219,7 @@ def _check_files(study: Study, root: Path) -> None:
     for name, entry in study.models.items():
         if entry.weights is not None:
             wanted.append((f"models.{name}.weights.path", entry.weights.path))
+            wanted.append((f"models.{name}.weights.head", entry.weights.head))
     for field, path in wanted:
         if path is not None and not (root / path).exists():
             raise StudyError(
@@ -188,7 +228,9 @@ def _check_files(study: Study, root: Path) -> None:
             )
 
 
-def load_study(name: str | Path, root: Path | None = None) -> Study:
+def load_study(
+    name: str | Path, root: Path | None = None, only: object = None
+) -> Study:
     """Read a study by name or path, with the drop-in models beside it.
 
     Parameters
@@ -197,6 +239,8 @@ def load_study(name: str | Path, root: Path | None = None) -> Study:
         A name (``demo`` for ``config/studies/demo.yaml``) or the path of a file.
     root
         Root of the repository; by default found from this file.
+    only
+        Figures, groups or models to leave in (`metamers.study.selection`); None: all.
 
     Returns
     -------
@@ -218,6 +262,8 @@ def load_study(name: str | Path, root: Path | None = None) -> Study:
         _drop_ins(path, data["models"])
     try:
         study = Study.model_validate(data)
+        if wanted := wanted_names(only):
+            study = Study.model_validate(select_models(data, study, wanted))
     except ValidationError as error:
         lines = [_explain(item, data) for item in error.errors()]
         raise StudyError(

@@ -19,6 +19,24 @@ from metamers.study.base import (
 )
 
 
+class Matching(Section):
+    """Which units of a stage are matched, where it is not all of them at all times.
+
+    In the last round all are (Methods, HMAX and SpecTemp).
+    """
+
+    kind: Literal["random_unit", "growing_filters"] = Field(
+        description="one random channel or unit at first, or more filters step by step"
+    )
+    first_steps: Count = Field(
+        400, description="random_unit: steps of a round with one unit"
+    )
+    redraw_every: Count = Field(50, description="random_unit: steps with one unit")
+    grow_every: Count = Field(
+        400, description="growing_filters: steps until more filters are matched"
+    )
+
+
 class SynthesisSettings(Section):
     """Gradient descent from noise to a metamer (Methods, metamer generation)."""
 
@@ -42,6 +60,40 @@ class SynthesisSettings(Section):
     threads: Count = Field(1, description="processor threads of a job")
     dtype: Literal["float32", "float64"] = Field(
         "float32", description="precision of the optimisation"
+    )
+    smoothness: Epsilon = Field(
+        0.0,
+        description="weight of a penalty on differences between neighbouring pixels or "
+        "samples (published: none)",
+    )
+    matching: Matching | None = Field(
+        None, description="which units are matched; null: all units at all times"
+    )
+
+
+class SynthesisChanges(Section):
+    """Settings of synthesis that one model has for itself; null: the study's."""
+
+    rounds: Count | None = Field(None, description="rounds")
+    steps_per_round: Count | None = Field(None, description="steps a round")
+    first_step: Positive | None = Field(
+        None,
+        description="length of the first round's steps",
+        json_schema_extra=unit("stimulus units"),
+    )
+    initial_mean: Number | None = Field(
+        None,
+        description="mean of the initial noise",
+        json_schema_extra=unit("stimulus units"),
+    )
+    initial_deviation: Positive | None = Field(
+        None,
+        description="its standard deviation",
+        json_schema_extra=unit("stimulus units"),
+    )
+    smoothness: Epsilon | None = Field(None, description="weight of the penalty")
+    matching: Matching | None = Field(
+        None, description="which units are matched; null: all units at all times"
     )
 
 
@@ -83,9 +135,10 @@ class ScreeningSettings(Section):
 class TransferSettings(Section):
     """Which networks judge which metamers, in what jobs."""
 
-    blocks: dict[Name, list[Name]] | None = Field(
+    blocks: Literal["model"] | dict[Name, list[Name]] | None = Field(
         None,
-        description="block: its generators (one modality); null: one a modality",
+        description="block: its generators (one modality); null: one a modality; "
+        "'model': one a generator",
     )
     batch_size: Count = Field(100, description="stimuli a forward pass")
 

@@ -7,6 +7,7 @@ its slice changes; a field that is not in the slice reruns nothing.
 from __future__ import annotations
 
 import csv
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +16,12 @@ from metamers.errors import StudyError
 from metamers.study.definition import Study
 from metamers.study.models import ModelEntry
 from metamers.study.reading import ROOT
+from metamers.study.sources import Task
 
 Settings = dict[str, Any]
+
+# Fields of a recipe that say how it runs, not what it gives.
+NO_SETTINGS = {"gpus", "workers"}
 
 
 def trained(entry: ModelEntry) -> bool:
@@ -33,6 +38,8 @@ def resolved_entry(study: Study, model: str) -> Settings:
     if front_end is not None:
         preprocessing["front_end"] = study.front_ends[front_end].model_dump()
     audio = study.stimuli.audio if entry.modality == "audio" else None
+    recipe = entry.training
+    training = recipe.model_dump(exclude=NO_SETTINGS) if recipe else None
     return {
         "modality": entry.modality,
         "architecture": entry.architecture,
@@ -42,15 +49,54 @@ def resolved_entry(study: Study, model: str) -> Settings:
         "task": {
             "name": entry.task,
             "label": task.label,
-            "decision": task.decision.model_dump()
-            if task.decision
-            else {"kind": "argmax"},
+            "decision": _decision(study, task),
+            "training_label": task.training_label,
+            "multi_label": task.multi_label,
+            "second": task.second.model_dump() if task.second else None,
         },
         "preprocessing": preprocessing,
         "sample_rate": audio.sample_rate if audio else None,
         "duration": audio.duration if audio else None,
-        "training": entry.training.model_dump() if entry.training else None,
+        "training": training,
     }
+
+
+def _decision(study: Study, task: Task) -> Settings:
+    """Return how logits become an answer, with its map."""
+    if task.decision is None:
+        return {"kind": "argmax"}
+    decision = task.decision.model_dump()
+    source = getattr(study.stimuli.vision, "source", None)
+    if decision["map"] is None and source is not None and source.kind == "imagenet":
+        decision["map"] = category_map(source.category_map)
+    return decision
+
+
+@functools.cache
+def category_map(path: str) -> dict[str, list[int]]:
+    """Read which classes belong to which category, in the order of the table.
+
+    Parameters
+    ----------
+    path
+        A table with the columns category and index, relative to the repository.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing or is no such table.
+    """
+    found: dict[str, list[int]] = {}
+    try:
+        with open(ROOT / path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                found.setdefault(row["category"], []).append(int(row["index"]))
+    except (OSError, KeyError, ValueError) as error:
+        raise StudyError(
+            f"{path} is no table with the columns category and index ({error}); mend "
+            "it, or leave category_map out of the study"
+        ) from None
+    return found
 
 
 def siblings(study: Study, model: str) -> list[str]:
@@ -99,6 +145,10 @@ def categories_count(study: Study, modality: str) -> int:
     source = getattr(study.stimuli, modality).source
     if source.kind == "mnist":
         return 10
+    if source.kind == "imagenet":
+        return len(category_map(source.category_map))
+    if source.kind == "manifest":
+        return int(source.references)
     if source.kind == "image_folder":
         if source.categories is not None:
             return len(source.categories)
@@ -129,6 +179,8 @@ def blocks(study: Study, drop_ins: list[str]) -> dict[str, list[str]]:
         Models from drop-in files; each is a block of its own, named like the model.
     """
     given = study.transfer.blocks
+    if given == "model":
+        return {model: [model] for model in study.models}
     if given is None:
         found = {
             modality: [m for m in study.models_of(modality) if m not in drop_ins]
@@ -177,22 +229,28 @@ def _train_model(study: Study, model: str) -> Settings:
 
 
 def _sample_null(study: Study, model: str) -> Settings:
-    entry = resolved_entry(study, model)
-    training = study.models[model].training
-    if training is None and study.models[model].modality is not None:
-        training = getattr(study.recipes, str(entry["modality"]))
+    entry = study.models[model]
+    training = entry.training or getattr(study.recipes, str(entry.modality))
+    augmentation = entry.null_augmentation or (training and training.augmentation)
+    sampling = study.null_distribution.model_dump()
+    if entry.null_pairs is not None:
+        sampling["pairs"] = entry.null_pairs
     return {
         "seed": study.seed,
         "model": model,
         "entry": _network(study, model),
-        "augmentation": training.augmentation.model_dump() if training else None,
-        "stages": dict(study.models[model].stages),
-        "null_distribution": study.null_distribution.model_dump(),
+        "augmentation": augmentation.model_dump() if augmentation else None,
+        "stages": dict(entry.stages),
+        "null_distribution": sampling,
     }
 
 
-def _synthesis(study: Study, modality: str) -> Settings:
-    return getattr(study.synthesis, modality).model_dump()
+def synthesis_of(study: Study, model: str) -> Settings:
+    """Return the settings of synthesis of a model: the study's, but for its changes."""
+    entry = study.models[model]
+    found: Settings = getattr(study.synthesis, str(entry.modality)).model_dump()
+    changes = entry.synthesis.model_dump() if entry.synthesis else {}
+    return found | {key: value for key, value in changes.items() if value is not None}
 
 
 def _synthesize_metamers(study: Study, model: str, stage: str, shard: str) -> Settings:
@@ -206,7 +264,7 @@ def _synthesize_metamers(study: Study, model: str, stage: str, shard: str) -> Se
         "path": entry.stages[stage],
         "straight_through": entry.straight_through.get(stage, True),
         "shard": int(shard),
-        "synthesis": _synthesis(study, str(entry.modality)),
+        "synthesis": synthesis_of(study, model),
     }
 
 
@@ -277,7 +335,7 @@ def _run_controls(study: Study, modality: str) -> Settings:
         "straight_through": entry.straight_through.get(control.stage, True),
         "step_factor": control.step_factor,
         "entry": _network(study, control.model),
-        "synthesis": _synthesis(study, modality),
+        "synthesis": synthesis_of(study, control.model),
         "evaluators": {
             name: _network(study, name) for name in study.models_of(modality)
         },

@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from metamers.study.base import Count, Name, Number, Positive, Section, unit
+from metamers.study.base import (
+    Count,
+    Fraction,
+    Name,
+    Number,
+    Positive,
+    Section,
+    unit,
+)
 
 BackgroundName = Literal[
     "speech_shaped_noise",
@@ -42,12 +50,31 @@ class ImageFolderSource(Section):
     )
 
 
+class ImagenetSource(Section):
+    """ImageNet-1k in its usual folders: train/{wnid}/ and val/{wnid}/.
+
+    Training and test images stay where they are and are read when they are needed.
+    References are validation images of the categories, drawn by the study's seed.
+    """
+
+    kind: Literal["imagenet"] = Field(description="source of the images")
+    path: str = Field(description="folder that holds train and val")
+    category_map: str = Field(
+        "resources/imagenet_16_categories.csv",
+        description="table of the classes of each category (columns category, index)",
+    )
+    rejected: str | None = Field(
+        None,
+        description="text file with names of images that are no references, one a line",
+    )
+
+
 class VisionStimuli(Section):
     """Images: their source, size and number."""
 
-    source: Annotated[MnistSource | ImageFolderSource, Field(discriminator="kind")] = (
-        Field(description="where the images come from")
-    )
+    source: Annotated[
+        MnistSource | ImageFolderSource | ImagenetSource, Field(discriminator="kind")
+    ] = Field(description="where the images come from")
     size: int = Field(
         ge=8,
         le=1024,
@@ -115,12 +142,48 @@ class ClipFolderSource(Section):
     )
 
 
+class ManifestSource(Section):
+    """Tables of recordings, which stay where they are and are read when needed.
+
+    A clip is cut so that its word stands in the middle. Paths are absolute or relative
+    to the table.
+    """
+
+    kind: Literal["manifest"] = Field(description="source of the sounds")
+    clips: str = Field(
+        description="table of speech: path, word, onset (of the word, s), source"
+    )
+    backgrounds: str = Field(
+        description="table of backgrounds: path, labels (separated by ';')"
+    )
+    vocabulary: str | None = Field(
+        None,
+        description="text file with the words in the order of the outputs, one a line; "
+        "null: the words of the table in alphabetical order, after the null word",
+    )
+    background_labels: str | None = Field(
+        None,
+        description="text file with the labels of backgrounds in the order of the "
+        "outputs, one a line; null: those of the table in alphabetical order, after "
+        "the null label",
+    )
+    test_fraction: Fraction = Field(
+        0.02, description="part of the clips and backgrounds kept for test"
+    )
+    reference_sources: list[str] = Field(
+        min_length=1, description="sources (column source) that references are from"
+    )
+    references: Count = Field(
+        400, description="references, each of another word (published: 400)"
+    )
+
+
 class AudioStimuli(Section):
     """Sounds: their source, rate, length and level."""
 
-    source: Annotated[EspeakSource | ClipFolderSource, Field(discriminator="kind")] = (
-        Field(description="where the sounds come from")
-    )
+    source: Annotated[
+        EspeakSource | ClipFolderSource | ManifestSource, Field(discriminator="kind")
+    ] = Field(description="where the sounds come from")
     sample_rate: int = Field(
         ge=1000, le=192000, description="sampling rate", json_schema_extra=unit("Hz")
     )
@@ -160,14 +223,39 @@ class Task(Section):
     decision: Decision | None = Field(
         None, description="how logits become an answer; null: the largest logit"
     )
+    training_label: Name | None = Field(
+        None,
+        description="label that networks learn, one output each, where it is finer "
+        "than the label that is answered (ImageNet's class); null: the same",
+    )
+    multi_label: bool = Field(
+        False,
+        description="a stimulus may have several of the labels: each output is learned "
+        "by itself (sigmoid, binary cross-entropy)",
+    )
+    second: SecondLabel | None = Field(
+        None, description="a label learned beside, by further outputs; null: none"
+    )
+
+
+class SecondLabel(Section):
+    """A label that the outputs after those of the task's own label are trained on."""
+
+    label: Name = Field(description="label of the stimuli")
+    multi_label: bool = Field(
+        False, description="a stimulus may have several of the labels"
+    )
+    weight: Positive = Field(1.0, description="weight of its loss")
 
 
 class Decision(Section):
     """Largest logit over the classes mapped to the task's categories."""
 
     kind: Literal["mapped_maximum"] = Field(description="rule of the decision")
-    map: dict[str, list[int]] = Field(
-        description="category: indices of the logits that mean it"
+    map: dict[str, list[int]] | None = Field(
+        None,
+        description="category: indices of the logits that mean it; null: those of "
+        "the source's category_map",
     )
 
 
