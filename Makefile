@@ -1,6 +1,7 @@
 # The commands of the README. Each makes its own environment in .venv first, once.
 PYTHON ?= python3
 CORES ?= all
+STUDY ?= demo
 BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
@@ -12,7 +13,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --r
 .DEFAULT_GOAL := help
 PUBLISHED := .venv.published
 
-.PHONY: help environment published demo smoke test-slurm showcase test lint format documentation clean
+.PHONY: help environment published demo smoke check-study test-slurm showcase test lint format documentation clean
 
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -32,6 +33,9 @@ demo: environment  ## Run the demo study: both senses, training to figures, on a
 smoke: environment  ## Run a few networks of both senses through every rule
 	@$(SNAKEMAKE) --config study=smoke
 	@$(BIN)/metamers summary smoke
+
+check-study: environment  ## Validate a study without running it: make check-study STUDY=paper
+	@$(BIN)/metamers check $(STUDY)
 
 showcase: environment  ## Metamers of an ImageNet network on CPU, one photograph
 	@$(SNAKEMAKE) showcase

@@ -78,7 +78,7 @@ def stimuli_of(name, count=6):
     return torch.cat([example(entry, shape), example(entry, shape).flip(-1)])[:count]
 
 
-@pytest.fixture(params=ARCHITECTURES)
+@pytest.fixture(params=STAGES)
 def name(request):
     return request.param
 

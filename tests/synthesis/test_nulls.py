@@ -182,3 +182,39 @@ def test_a_network_that_gives_no_numbers_is_refused(network, stimuli_path):
     network.body[0].weight.fill_(torch.nan)
     with pytest.raises(StudyError, match=r"stage 'first': .* not finite"):
         sample_null(network, ENTRY, stimuli_path, settings(4, 4), seed=3)
+
+
+def test_a_killed_null_goes_on_and_ends_the_same(network, stimuli_path, tmp_path):
+    whole = sample_null(network, ENTRY, stimuli_path, settings(15, 4), seed=3)
+    place = {"state_path": tmp_path / "state", "fingerprint": "f", "save_seconds": 1e-9}
+    with h5py.File(stimuli_path) as file:
+        x = torch.from_numpy(file["training/stimulus"][:].astype(np.float32) / 255)
+    seen = []
+
+    def augment(indices, repeat):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(repeat)
+        return x[indices]
+
+    with pytest.raises(KeyboardInterrupt):
+        sample_null(
+            network, ENTRY, stimuli_path, settings(15, 4), 3, augment=augment, **place
+        )
+    seen.clear()
+    seen.append("third batch first")
+    with pytest.raises(KeyboardInterrupt):
+        sample_null(
+            network, ENTRY, stimuli_path, settings(15, 4), 3, augment=augment, **place
+        )
+    assert seen[1:] == [1], "the two batches of the first pass were made again"
+    resumed = sample_null(
+        network, ENTRY, stimuli_path, settings(15, 4), seed=3, **place
+    )
+    assert not (tmp_path / "state").exists()
+    for stage, measures in whole.items():
+        for measure, null in measures.items():
+            again = resumed[stage][measure]
+            np.testing.assert_array_equal(again.quantiles, null.quantiles)
+            np.testing.assert_array_equal(again.histogram_counts, null.histogram_counts)
+            assert (again.pairs, again.maximum) == (15, null.maximum)

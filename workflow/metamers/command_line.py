@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metamers.errors import StudyError
-from metamers.study.reading import ROOT, load_study
+from metamers.study.reading import ROOT, load_study, missing_data
 
 
 def _say(text: str) -> None:
@@ -27,6 +27,9 @@ def check(arguments: argparse.Namespace) -> None:
         f"{study.name}: {len(study.models)} models, {stages} stages, "
         f"{' and '.join(study.modalities)}: nothing wrong"
     )
+    missing = missing_data(study)
+    if missing:
+        _say("It can be planned, but not run here yet:\n  " + "\n  ".join(missing))
 
 
 def plan(arguments: argparse.Namespace) -> None:

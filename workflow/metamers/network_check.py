@@ -19,7 +19,7 @@ from metamers.errors import StudyError
 from metamers.files import write_json
 from metamers.fingerprint import code_fingerprint
 from metamers.networks.registry import architecture_module
-from metamers.provenance import settings_hash, versions
+from metamers.provenance import NETWORK_PACKAGES, settings_hash, versions
 from metamers.study.definition import Study
 from metamers.study.slices import input_shape, resolved_entry
 
@@ -32,7 +32,9 @@ def questions(study: Study) -> dict[str, dict[str, Any]]:
     """Return, for each model, what its check depends on, JSON-ready."""
     found = {}
     installed = {
-        name: version for name, version in versions().items() if "torch" in name
+        name: version
+        for name, version in versions().items()
+        if name in NETWORK_PACKAGES
     }
     for name, model in study.models.items():
         entry = {**resolved_entry(study, name), "training": None, "weights": None}
@@ -89,20 +91,17 @@ def check_networks(study: Study, cache: Path = CACHE) -> None:
     asked = questions(study)
     hashes = {name: settings_hash(question) for name, question in asked.items()}
     known = _read_cache(cache)
-    new = {name: asked[name] for name in asked if hashes[name] not in known}
+    # Networks that differ in their training alone are one question.
+    new = {hashes[name]: asked[name] for name in asked if hashes[name] not in known}
     if not new:
         return
     answers = _ask(new)
-    good = {
-        hashes[name]: answer
-        for name, answer in answers.items()
-        if "problem" not in answer
-    }
+    good = {key: answer for key, answer in answers.items() if "problem" not in answer}
     write_json(dict(sorted((known | good).items())), cache)
     mistakes = [
-        f"models.{name}: {answer['problem']}"
-        for name, answer in answers.items()
-        if "problem" in answer
+        f"models.{name}: {answers[key]['problem']}"
+        for name, key in hashes.items()
+        if "problem" in answers.get(key, ())
     ]
     if mistakes:
         raise StudyError(

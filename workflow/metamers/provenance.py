@@ -12,7 +12,18 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-PACKAGES = ("numpy", "pandas", "torch", "torchvision", "h5py", "snakemake")
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "torch",
+    "torchvision",
+    "timm",
+    "open_clip_torch",
+    "h5py",
+    "snakemake",
+)
+# Those that networks are built of.
+NETWORK_PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch")
 
 
 def settings_hash(settings: object) -> str:

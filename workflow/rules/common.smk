@@ -11,6 +11,7 @@ from metamers.plan import Plan, tracked
 from metamers.published_plan import PublishedPlan
 from metamers.recognition.published.manifest import PARTS as PUBLISHED_PARTS
 from metamers.stale import refuse_stale
+from metamers.study.reading import missing_data
 
 
 def load_plan(name):
@@ -75,3 +76,13 @@ wildcard_constraints:
     shard="[0-9]+",
     block="[A-Za-z0-9_-]+",
     evaluator="[A-Za-z0-9_-]+",
+
+
+# Not in a dry run: a study can be planned where its data are not.
+onstart:
+    missing = missing_data(plan.study)
+    if missing:
+        raise WorkflowError(
+            f"Data of the study '{plan.study.name}' are missing; nothing was started:\n  "
+            + "\n  ".join(missing)
+        )

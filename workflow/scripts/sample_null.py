@@ -22,6 +22,9 @@ def main(job: Job) -> None:
         job.settings,
         job.settings["seed"],
         device,
+        state_path=job.state_path(job.output.null),
+        fingerprint=job.code,
+        save_seconds=job.save_seconds,
     )
     write_null(null, job.output.null, job.provenance())
 

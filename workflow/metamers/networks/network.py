@@ -15,6 +15,10 @@ from metamers.errors import StudyError, suggest
 from metamers.networks.registry import resolve_architecture, resolve_front_end
 
 
+# Red, green and blue in the lightness of a grey image (ITU-R BT.601).
+LUMA = (0.299, 0.587, 0.114)
+
+
 class Network(nn.Module):
     """An architecture behind its preprocessing.
 
@@ -50,6 +54,15 @@ class Network(nn.Module):
         """
         return self.body(self.preprocessing(x))
 
+    def as_optimized(self, x: Tensor) -> Tensor:
+        """Return natural stimuli in the shape that the network's metamers have.
+
+        It is the study's, unless the preprocessing is ``native``.
+        """
+        if getattr(self.preprocessing, "native", False):
+            return self.preprocessing.fit(x)  # type: ignore[operator]
+        return x
+
 
 class ImagePreprocessing(nn.Module):
     """Clamp images to [0, 1], then repeat channels, resize and normalize as asked.
@@ -61,7 +74,10 @@ class ImagePreprocessing(nn.Module):
     resize
         Height and width in pixels to resize to (bilinear, antialiased); None: as is.
     channels
-        Channels that the architecture takes; a one-channel image is repeated.
+        Channels that the architecture takes; a grey image is repeated, colors are made
+        grey.
+    native
+        Whether metamers are made at that size and with these channels (`fit`).
     """
 
     mean: Tensor
@@ -73,6 +89,7 @@ class ImagePreprocessing(nn.Module):
         std: list[float] | None = None,
         resize: int | None = None,
         channels: int | None = None,
+        native: bool = False,
     ) -> None:
         super().__init__()
         for name, values in (("mean", mean), ("std", std)):
@@ -89,17 +106,26 @@ class ImagePreprocessing(nn.Module):
         self.plain = mean is None and std is None
         self.resize = resize
         self.channels = channels
+        self.native = native
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (n, channels, height, width), normalized."""
-        x = x.clamp(0.0, 1.0)
+        x = self.fit(x.clamp(0.0, 1.0))
+        return x if self.plain else (x - self.mean) / self.std
+
+    def fit(self, x: Tensor) -> Tensor:
+        """Return images with the channels and size that the architecture takes."""
         if self.channels is not None and x.shape[1] != self.channels:
-            if x.shape[1] != 1:
+            if self.channels == 1 and x.shape[1] == len(LUMA):
+                x = (x * x.new_tensor(LUMA).view(1, -1, 1, 1)).sum(1, keepdim=True)
+            elif x.shape[1] == 1:
+                x = x.expand(-1, self.channels, -1, -1)
+            else:
                 raise StudyError(
                     f"images have {x.shape[1]} channels and the network takes "
-                    f"{self.channels}; only images of 1 channel can be repeated"
+                    f"{self.channels}; grey images can be repeated, and images of 3 "
+                    "channels be made grey"
                 )
-            x = x.expand(-1, self.channels, -1, -1)
         if self.resize is not None and x.shape[-2:] != (self.resize, self.resize):
             x = functional.interpolate(
                 x,
@@ -108,7 +134,7 @@ class ImagePreprocessing(nn.Module):
                 align_corners=False,
                 antialias=True,
             )
-        return x if self.plain else (x - self.mean) / self.std
+        return x
 
 
 class SoundPreprocessing(nn.Module):

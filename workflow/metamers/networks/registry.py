@@ -22,6 +22,8 @@ ARCHITECTURES = {
     "SmallResNet": "metamers.networks.resnet",
     "SmallCochCNN": "metamers.networks.cochcnn",
     "SmallLowpassCochCNN": "metamers.networks.cochcnn",
+    "ClipResNet50": "metamers.networks.clip",
+    "ClipViTB32": "metamers.networks.clip",
 }
 FRONT_ENDS = {"cochleagram": ("metamers.networks.cochleagram", "Cochleagram")}
 FORMS = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from metamers.errors import StudyError
 from metamers.randomness import numpy_generator
+from metamers.resume import ResumeState
 from metamers.synthesis.measures import MEASURES, at_ceiling
 from metamers.synthesis.null_files import (
     Null,
@@ -83,6 +85,26 @@ class NullAccumulator:
         self.maximum = max(self.maximum, float(values.max()))
         inside = values.clip(self.edges[0], self.edges[-1])
         self.counts += np.histogram(inside, self.edges)[0]
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Return all that was added so far, as arrays."""
+        saved = {
+            "counts": self.counts,
+            "range": np.array([self.minimum, self.maximum]),
+            "added": np.array(self.added),
+            "units": np.array(self.units),
+        }
+        if self._values is not None:
+            saved["values"] = self._values[: self.added]
+        return saved
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Go to the state that a snapshot recorded."""
+        self.counts = saved["counts"].copy()
+        self.minimum, self.maximum = (float(value) for value in saved["range"])
+        self.added = int(saved["added"])
+        if self._values is not None:
+            self._values[: self.added] = saved["values"]
 
     def distribution(self) -> NullDistribution:
         """Return the distribution of what was added."""
@@ -163,6 +185,10 @@ def sample_null(
     seed: int,
     device: str | torch.device = "cpu",
     augment: Augment | None = None,
+    *,
+    state_path: str | Path | None = None,
+    fingerprint: str = "",
+    save_seconds: float = 60.0,
 ) -> Null:
     """Measure how alike a network's stages find different natural training stimuli.
 
@@ -184,6 +210,12 @@ def sample_null(
     augment
         Gives the stimuli of indices and a pass; by default the training stimuli of
         `stimuli_path` with ``augmentation``.
+    state_path
+        Where the state is kept so that a killed job goes on; None keeps none.
+    fingerprint
+        Of the code and settings; a state of another one is not used.
+    save_seconds
+        Time between two saves of the state.
 
     Returns
     -------
@@ -195,10 +227,6 @@ def sample_null(
     StudyError
         If a stage's activations to natural stimuli are not finite.
     """
-    import torch
-
-    from metamers.networks.stages import activations
-    from metamers.synthesis.distances import distances
     from metamers.training.data import training_stimuli
 
     sampling = settings["null_distribution"]
@@ -209,25 +237,91 @@ def sample_null(
         def augment(indices: np.ndarray, repeat: int) -> torch.Tensor:
             return stimuli.batch(f"null {repeat}", indices)[0]
 
-    stages, pairs = dict(settings["stages"]), sampling["pairs"]
-    accumulators: dict[str, dict[str, NullAccumulator]] = {}
-    done = 0
+    batches = pair_batches(len(stimuli), sampling["pairs"], sampling["batch_size"], seed)
+    with ExitStack() as stack:
+        state = None
+        if state_path is not None:
+            kept = ResumeState(state_path, fingerprint, save_seconds)
+            state = stack.enter_context(kept)
+        accumulators = _accumulate(
+            network, dict(settings["stages"]), batches, augment, device, sampling, state
+        )
+        if state is not None:
+            state.finish()
+    return {
+        stage: {measure: one.distribution() for measure, one in measures.items()}
+        for stage, measures in accumulators.items()
+    }
+
+
+def _accumulate(
+    network: Network,
+    stages: Mapping[str, str],
+    batches: Iterator[tuple[np.ndarray, np.ndarray, int]],
+    augment: Augment,
+    device: str | torch.device,
+    sampling: Mapping[str, Any],
+    state: ResumeState | None,
+) -> dict[str, dict[str, NullAccumulator]]:
+    """Add the distances of all pairs, from where a saved state stands."""
+    import torch
+
+    from metamers.networks.stages import activations
+    from metamers.synthesis.distances import distances
+
+    pairs = sampling["pairs"]
+    accumulators = _restored(state, stages, pairs)
+    known = next(iter(accumulators.values()), {}).get(MEASURES[0])
+    before, done = known.added if known else 0, 0
     with torch.no_grad():
-        for first, second, repeat in pair_batches(
-            len(stimuli), pairs, sampling["batch_size"], seed
-        ):
+        for first, second, repeat in batches:
+            done += len(first)
+            if done <= before:
+                continue
             members = augment(np.concatenate([first, second]), repeat)
             x = torch.as_tensor(members).to(device)
             for stage, activation in activations(network, stages, x).items():
                 measured = distances(activation[: len(first)], activation[len(first) :])
                 units = activation[0].numel()
                 add_pairs(accumulators, stage, measured.cpu().numpy(), pairs, units)
-            done += len(first)
             logger.info("null pairs: %d of %d", done, pairs)
+            if state is not None and state.due():
+                state.save(_snapshot(accumulators))
+    return accumulators
+
+
+def _snapshot(
+    accumulators: Mapping[str, Mapping[str, NullAccumulator]],
+) -> dict[str, np.ndarray]:
     return {
-        stage: {measure: one.distribution() for measure, one in measures.items()}
+        f"{stage}/{measure}/{name}": value
         for stage, measures in accumulators.items()
+        for measure, one in measures.items()
+        for name, value in one.snapshot().items()
     }
+
+
+def _restored(
+    state: ResumeState | None, stages: Mapping[str, str], pairs: int
+) -> dict[str, dict[str, NullAccumulator]]:
+    """Return the accumulators that were saved; none if nothing was."""
+    saved = state.load() if state is not None else None
+    if saved is None:
+        return {}
+    found: dict[str, dict[str, NullAccumulator]] = {}
+    for stage in stages:
+        for measure in MEASURES:
+            place = f"{stage}/{measure}/"
+            one = NullAccumulator(measure, pairs, int(saved[f"{place}units"]))
+            one.restore(
+                {
+                    key.removeprefix(place): value
+                    for key, value in saved.items()
+                    if key.startswith(place)
+                }
+            )
+            found.setdefault(stage, {})[measure] = one
+    return found
 
 
 def add_pairs(
