@@ -13,7 +13,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --r
 .DEFAULT_GOAL := help
 PUBLISHED := .venv.published
 
-.PHONY: help environment published demo smoke check-study test-slurm showcase test lint format documentation clean
+.PHONY: help environment published demo smoke check-study rehearsal test-slurm showcase test lint format documentation clean
 
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,11 @@ smoke: environment  ## Run a few networks of both senses through every rule
 
 check-study: environment  ## Validate a study without running it: make check-study STUDY=paper
 	@$(BIN)/metamers check $(STUDY)
+
+rehearsal: environment  ## Run a study in miniature: make rehearsal STUDY=paper [ONLY=figure_4]
+	@$(BIN)/metamers rehearse $(STUDY)
+	@$(SNAKEMAKE) --config study=results/rehearsal/inputs/study.yaml $(if $(ONLY),only=$(ONLY))
+	@echo "It ran; look at results/rehearsal/report.html"
 
 showcase: environment  ## Metamers of an ImageNet network on CPU, one photograph
 	@$(SNAKEMAKE) showcase

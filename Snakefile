@@ -44,6 +44,7 @@ localrules:
     plot_claims,
     analyse_anova,
     analyse_convergence,
+    analyse_noisiness,
     analyse_controls,
     build_model_page,
     build_report,

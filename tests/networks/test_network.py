@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -10,6 +11,7 @@ from torch import nn
 from metamers.errors import StudyError
 from metamers.networks.network import (
     ImagePreprocessing,
+    Network,
     SoundPreprocessing,
     build_network,
     load_network,
@@ -45,6 +47,32 @@ def test_images_are_clamped_repeated_and_normalized():
     assert torch.equal(ImagePreprocessing()(x), x.clamp(0, 1))
     with pytest.raises(StudyError, match="2 channels and the network takes 3"):
         layer(torch.zeros(1, 2, 4, 4))
+
+
+def test_colors_are_made_grey_as_pictures_are():
+    from PIL import Image
+
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (5, 7, 3), generator=generator, dtype=torch.uint8)
+    grey = Image.fromarray(pixels.numpy()).convert("L")
+    layer = ImagePreprocessing(std=[1 / 255], mean=[0.0], channels=1)
+    found = layer(pixels.permute(2, 0, 1)[None].float() / 255)
+    # The picture's grey values are rounded.
+    expected = torch.from_numpy(np.array(grey, dtype=np.float32))[None, None]
+    torch.testing.assert_close(found, expected, atol=0.51, rtol=0)
+    with pytest.raises(StudyError, match="images of 3 channels be made grey"):
+        layer(torch.zeros(1, 2, 4, 4))
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_metamers_have_the_shape_that_a_native_network_sees(images, native):
+    layer = ImagePreprocessing(resize=20, channels=1, std=[2.0], native=native)
+    network = Network(layer, nn.Flatten())
+    colored = torch.cat([images, 0 * images, images], dim=1)
+    optimized = network.as_optimized(colored)
+    assert optimized.shape == ((4, 1, 20, 20) if native else colored.shape)
+    # The network answers to them as it does to the natural stimuli.
+    torch.testing.assert_close(network(optimized), network(colored))
 
 
 def test_resizing_keeps_flat_images_averages_and_passes_gradients():

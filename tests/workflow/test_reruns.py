@@ -36,6 +36,7 @@ SUMMARIES = {
 # What shows the metamers and their screening, besides.
 METAMERS = {
     "Analysing convergence",
+    "Analysing how noise-like metamers are",
     "Drawing examples of vision",
     "Drawing convergence of vision",
     "Building the gallery",

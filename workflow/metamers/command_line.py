@@ -43,6 +43,14 @@ def plan(arguments: argparse.Namespace) -> None:
     _say(cost_report(Costs(found)))
 
 
+def rehearse(arguments: argparse.Namespace) -> None:
+    """Write a study in miniature, with made-up data, to run all of it once."""
+    from metamers.rehearsal import rehearse as write_miniature
+
+    path = write_miniature(arguments.study, Path(arguments.folder))
+    _say(f"Run it with: snakemake --cores all --config study={path}")
+
+
 def documentation(arguments: argparse.Namespace) -> None:
     """Generate config/README.md from the code that reads studies."""
     from metamers.study.documentation import reference
@@ -218,6 +226,13 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("study", help="name of a study, or the path of its file")
         if name == "stale":
             added.add_argument("--remove", action="store_true", help="delete them")
+    added = command("rehearse", rehearse)
+    added.add_argument("study", help="name of a study, or the path of its file")
+    added.add_argument(
+        "--folder",
+        default="results/rehearsal/inputs",
+        help="where its study file and data are written",
+    )
     command("documentation", documentation)
     added = command("stages", stages)
     added.add_argument(

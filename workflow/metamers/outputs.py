@@ -36,6 +36,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "analyse_correlations": ("statistics/correlations.csv",),
     "analyse_controls": ("statistics/controls.csv",),
     "analyse_convergence": ("statistics/convergence.csv",),
+    "analyse_noisiness": ("statistics/noisiness.csv",),
     "analyse_scores": ("statistics/scores.csv",),
     "analyse_claims": ("statistics/claims.csv",),
     **{

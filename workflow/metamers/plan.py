@@ -38,6 +38,7 @@ SUMMARIES: dict[str, tuple[str, ...]] = {
     "analyse_correlations": ANALYSIS,
     "analyse_controls": ANALYSIS,
     "analyse_convergence": ("confidence",),
+    "analyse_noisiness": ANALYSIS,
     "analyse_scores": ANALYSIS,
     "analyse_claims": ANALYSIS,
     **{f"plot_{name}": ("models",) for name in (*MODALITY_FIGURES, *STUDY_FIGURES)},

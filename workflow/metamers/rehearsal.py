@@ -1,14 +1,15 @@
 """A study in miniature, with made-up data: every model and rule, before a cluster.
 
-A large study is rehearsed by running all of it once on a small machine: the same models,
-rules and figures, but narrow networks with random weights, a few small stimuli, and a
-stage or two of each model. What it gives means nothing; that it runs is what counts.
+A large study is rehearsed by running all of it once on a small machine: the same
+models, rules and figures, but narrow networks with random weights, a few small stimuli,
+and a stage or two of each model. What it gives means nothing; that it runs is what
+counts.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +271,7 @@ def _write_sound(soundfile: Any, path: Path, sound: np.ndarray, rate: int) -> No
 
 
 def _write_table(
-    path: Path, columns: tuple[str, ...], rows: list[tuple[str, ...]]
+    path: Path, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
 ) -> None:
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file)

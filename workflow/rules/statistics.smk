@@ -153,6 +153,34 @@ rule analyse_convergence:
         "../scripts/analyse_convergence.py"
 
 
+rule analyse_noisiness:
+    """Compare how noise-like metamers and their references are."""
+    input:
+        screening=expand("<results>/screening/{model}.csv", model=plan.models),
+    output:
+        noisiness=report(
+            "<results>/statistics/noisiness.csv",
+            caption="../report/statistics.rst",
+            category="Tables",
+            labels={"table": "noisiness"},
+        ),
+    log:
+        "<logs>/analyse_noisiness.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        settings=plan.settings("analyse_noisiness"),
+        code=plan.code("analyse_noisiness"),
+    message:
+        "Analysing how noise-like metamers are"
+    script:
+        "../scripts/analyse_noisiness.py"
+
+
 rule analyse_scores:
     """Score every model: one line each."""
     input:
@@ -224,5 +252,6 @@ rule statistics:
         rules.analyse_correlations.output,
         rules.analyse_controls.output if plan.controlled else [],
         rules.analyse_convergence.output,
+        rules.analyse_noisiness.output,
         rules.analyse_scores.output,
         rules.analyse_claims.output,

@@ -127,7 +127,8 @@ class Augmentation(Section):
     )
     grey: Fraction = Field(0.0, description="vision: part of the images made grey")
     blur: Fraction = Field(
-        0.0, description="vision: part of the images blurred (Gaussian, 0.1 to 2 pixels)"
+        0.0,
+        description="vision: part of the images blurred (Gaussian, 0.1 to 2 pixels)",
     )
     solarize: Fraction = Field(
         0.0, description="vision: part of the images whose bright half is inverted"

@@ -180,7 +180,9 @@ def missing_data(study: Study, root: Path | None = None) -> list[str]:
         field = f"stimuli.{modality}.source"
         if source.kind == "imagenet":
             for folder in ("train", "val"):
-                content = "a folder for each of ImageNet's 1000 classes (n01440764, ...)"
+                content = (
+                    "a folder for each of ImageNet's 1000 classes (n01440764, ...)"
+                )
                 wanted.append((f"{field}.path", f"{source.path}/{folder}", content))
             content = "a text file of image names"
             wanted.append((f"{field}.rejected", source.rejected, content))

@@ -237,7 +237,9 @@ def sample_null(
         def augment(indices: np.ndarray, repeat: int) -> torch.Tensor:
             return stimuli.batch(f"null {repeat}", indices)[0]
 
-    batches = pair_batches(len(stimuli), sampling["pairs"], sampling["batch_size"], seed)
+    batches = pair_batches(
+        len(stimuli), sampling["pairs"], sampling["batch_size"], seed
+    )
     with ExitStack() as stack:
         state = None
         if state_path is not None:
@@ -256,7 +258,7 @@ def sample_null(
 
 def _accumulate(
     network: Network,
-    stages: Mapping[str, str],
+    stages: dict[str, str],
     batches: Iterator[tuple[np.ndarray, np.ndarray, int]],
     augment: Augment,
     device: str | torch.device,

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from metamers.errors import StudyError, suggest
+from metamers.stimuli.flatness import flatness
 from metamers.synthesis.measures import MEASURES, NO_RESPONSE
 from metamers.synthesis.null_files import Null, threshold
 from metamers.synthesis.shards import MetamerShard
@@ -65,6 +66,38 @@ def screen(
         table.insert(2, "stage_index", index)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def add_flatness(
+    table: pd.DataFrame,
+    metamers: Mapping[str, MetamerShard],
+    natural: np.ndarray,
+    sample_rate: int | None,
+) -> pd.DataFrame:
+    """Add how noise-like each metamer and its reference are.
+
+    Parameters
+    ----------
+    table
+        Of `screen`.
+    metamers
+        All metamers of each stage, stages as in the table.
+    natural
+        The references (n, ...), in the order of the metamers.
+    sample_rate
+        Of sounds, in Hz; None for images.
+
+    Returns
+    -------
+    DataFrame
+        The table with the columns flatness and natural_flatness, in dB.
+    """
+    stages = list(dict.fromkeys(table["stage"]))
+    flat = [flatness(metamers[stage].metamer, sample_rate) for stage in stages]
+    return table.assign(
+        flatness=np.concatenate(flat),
+        natural_flatness=np.tile(flatness(natural, sample_rate), len(stages)),
+    )
 
 
 def screen_stage(
