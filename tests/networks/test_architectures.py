@@ -9,7 +9,6 @@ from torch import nn
 from metamers.errors import StudyError
 from metamers.networks.hann import HannPool2d
 from metamers.networks.network import build_network
-from metamers.networks.registry import ARCHITECTURES
 from metamers.networks.stages import FRONT_END, StageForward, describe, example
 
 VISION = {"modality": "vision", "preprocessing": {"mean": [0.13], "std": [0.31]}}

@@ -22,6 +22,10 @@ ARCHITECTURES = {
     "SmallResNet": "metamers.networks.resnet",
     "SmallCochCNN": "metamers.networks.cochcnn",
     "SmallLowpassCochCNN": "metamers.networks.cochcnn",
+    "CORnetS": "metamers.networks.cornet",
+    "AlexNetGN": "metamers.networks.alexnet_group_norm",
+    "LowpassAlexNet": "metamers.networks.alexnet_lowpass",
+    "VOneAlexNet": "metamers.networks.vone_alexnet",
     "ClipResNet50": "metamers.networks.clip",
     "ClipViTB32": "metamers.networks.clip",
 }
