@@ -145,6 +145,110 @@ def test_published_dimensions_and_centers():
     np.testing.assert_allclose(spacing, 0.16360, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def published():
+    """Return the front end of Feather et al. 2023."""
+    return Cochleagram(sample_rate=20000, duration=2.0)
+
+
+def test_published_filters_are_flat_and_in_order(published):
+    responses = published.responses.double()
+    assert responses.shape == (211, 20001)
+    total = responses.square().sum(0)
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
+    # A band is open at four spacings from its center, where its fourth neighbor peaks.
+    frequency = np.arange(20001) * 0.5
+    reach = 4 * 0.16360
+    for band in (0, 101, 202):
+        inside = frequency[(responses[4 + band] > 0).numpy()]
+        erbs = erb_number(inside) - erb_number(published.centers[band])
+        assert -reach - 1e-3 < erbs[0] < 0 < erbs[-1] < reach + 1e-3
+    # At 0 Hz no band is open. At 10 kHz the last three are, one to three spacings
+    # above their centers, and what they leave is in the high-pass filters.
+    lowest = torch.zeros(211, dtype=torch.float64)
+    lowest[:4] = 0.5
+    torch.testing.assert_close(responses[:, 0], lowest)
+    angle = torch.pi / 8 * torch.arange(4, 0, -1, dtype=torch.float64)
+    highest = torch.zeros(211, dtype=torch.float64)
+    highest[-7:-4] = angle[1:].cos() / 2
+    highest[-4:] = angle.sin() / 2
+    torch.testing.assert_close(responses[:, -1], highest, rtol=0, atol=1e-6)
+
+
+def test_published_envelope_has_half_the_amplitude_of_its_tone(published):
+    frequency = float(published.centers[100])
+    tone = 0.1 * torch.sin(2 * torch.pi * frequency * torch.arange(40000) / 20000)
+    envelope = envelopes(tone[None], published.responses, published.kernel, 390)[0]
+    assert envelope[:, 195].argmax() == 104
+    # One of four overlapping bands peaks at 1 / sqrt(4); squares of all sum to 1.
+    assert envelope[104, 195] == pytest.approx(0.1 / 2 / 2, rel=0.01)
+    assert envelope[:, 195].square().sum().sqrt() == pytest.approx(0.1 / 2, rel=0.01)
+
+
+def test_published_downsampling_filter_is_half_a_sample_off_center(published):
+    kernel = published.kernel.flatten()[:1001].double().numpy()
+    assert published.kernel.shape == (11, 100)
+    assert not published.kernel.flatten()[1001:].any()
+    sinc = kernel / np.kaiser(1001, 5.0)
+    time = np.arange(1001) - 500.5
+    np.testing.assert_allclose(sinc, np.sinc(time / 100) / 100, rtol=0, atol=1e-8)
+    # The window is centered, the sinc is not: it has no middle sample.
+    assert sinc[500] == pytest.approx(sinc[501], rel=1e-6)
+    assert kernel[500] > kernel[501]
+
+
+def test_published_gradient_is_clipped_where_envelopes_are_below_0_018(published):
+    noise = torch.randn(1, 40000, generator=torch.Generator().manual_seed(5))
+    quiet, loud = (
+        level * noise / noise.square().mean().sqrt() for level in (0.01, 0.5)
+    )
+    gradients = {}
+    for name, x in (("quiet", quiet), ("loud", loud)):
+        x.requires_grad_()
+        envelope = envelopes(x, published.responses, published.kernel, 390)
+        assert (envelope.max() < 0.0179) == (name == "quiet")
+        (plain,) = torch.autograd.grad(envelope.sum(), x)
+        (compressed,) = torch.autograd.grad(published(x).sum(), x)
+        assert torch.isfinite(compressed).all()
+        gradients[name] = compressed, 5.0 * plain
+    torch.testing.assert_close(*gradients["quiet"], rtol=1e-4, atol=1e-4)
+    compressed, clipped = gradients["loud"]
+    assert (compressed - clipped).norm() > 0.1 * clipped.norm()
+
+
+def test_published_gradient_at_silence_and_at_the_initial_noise(published):
+    noise = 1e-7 * torch.randn(1, 40000, generator=torch.Generator().manual_seed(0))
+    for x in (torch.zeros(1, 40000), noise):
+        x.requires_grad_()
+        (gradient,) = torch.autograd.grad(published(x).square().sum(), x)
+        assert torch.isfinite(gradient).all()
+    assert gradient.abs().max() > 0
+    silence = published(torch.zeros(1, 40000))
+    # Nothing but the floor of the magnitudes and the offset is left.
+    assert silence.max() < (1e-8 + 1.1e-8) ** 0.3
+    assert silence.min() > 1e-8**0.3
+
+
+def test_front_end_of_2019(published):
+    front_end = Cochleagram(
+        sample_rate=20000, duration=2.0, low=20.0, high=8000.0, envelope_scale=796.874
+    )
+    assert (front_end.rows, front_end.frames) == (211, 390)
+    assert len(front_end.centers) == 203
+    spacing = (erb_number(8000.0) - erb_number(20.0)) / 204
+    expected = erb_number(20.0) + spacing * np.arange(1, 204)
+    np.testing.assert_allclose(erb_number(front_end.centers), expected, rtol=1e-9)
+    total = front_end.responses.square().sum(0)
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
+    x = 0.1 * torch.randn(1, 40000, generator=torch.Generator().manual_seed(5))
+    envelope = envelopes(x, front_end.responses, front_end.kernel, 390)[:, None]
+    scaled = (796.874 * envelope.clamp_min(0) + 1e-8) ** 0.3
+    torch.testing.assert_close(front_end(x), scaled)
+    silence = torch.zeros(1, 40000, requires_grad=True)
+    (gradient,) = torch.autograd.grad(front_end(silence).sum(), silence)
+    assert torch.isfinite(gradient).all()
+
+
 @pytest.mark.parametrize(("filters", "factor"), [(50, 4), (10, 2), (8, 1)])
 def test_squared_responses_sum_to_one(filters, factor):
     responses, centers = filterbank(8000, 20000, 50.0, 10000.0, filters, factor)

@@ -15,7 +15,7 @@ from torch import nn
 from metamers.errors import StudyError
 from metamers.randomness import torch_generator
 from metamers.resume import ResumeState
-from metamers.synthesis.loss import target_scale
+from metamers.synthesis.loss import roughness, target_scale
 from metamers.synthesis.numerics import reproducible
 from metamers.synthesis.optimization import (
     descend,
@@ -204,6 +204,50 @@ def test_shapes_must_agree():
     reference, initial = images(2)
     with pytest.raises(ValueError, match="both must be the same"):
         synthesize(toy_network(), reference, initial[:1], SETTINGS)
+
+
+def test_without_smoothness_nothing_changes():
+    network = toy_network()
+    reference, initial = images(3)
+    plain = synthesize(network, reference, initial, SETTINGS)
+    off = synthesize(network, reference, initial, {**SETTINGS, "smoothness": 0.0})
+    np.testing.assert_array_equal(off.metamer, plain.metamer)
+    np.testing.assert_array_equal(off.loss, plain.loss)
+
+
+@pytest.mark.parametrize("modality", ["vision", "audio"])
+def test_smoothness_makes_smoother_metamers(modality):
+    reference, initial = images(3)
+    network = toy_network()
+    if modality == "audio":
+        reference, initial = reference.flatten(1) - 0.5, initial.flatten(1) - 0.5
+
+        def forward(x):
+            return network(x.view(-1, 1, 8, 8))
+    else:
+        forward = network
+    made = [
+        synthesize(forward, reference, initial, {**SETTINGS, "smoothness": weight})
+        for weight in (0.0, 0.1, 1.0)
+    ]
+    rough = [roughness(torch.from_numpy(each.metamer)) for each in made]
+    assert (rough[1] < rough[0]).all()
+    assert (rough[2] < rough[1]).all()
+    # The loss that is logged is that of the activations alone.
+    for each in made:
+        error = forward(torch.from_numpy(each.metamer)) - forward(reference)
+        norms = error.flatten(1).norm(dim=1), forward(reference).flatten(1).norm(dim=1)
+        expected = (norms[0] / norms[1]).detach()
+        np.testing.assert_allclose(each.loss[:, -1], expected, rtol=1e-10)
+
+
+def test_smoothness_does_not_reach_the_neighbors():
+    network = toy_network()
+    reference, initial = images(3)
+    settings = {**SETTINGS, "smoothness": 0.2}
+    together = synthesize(network, reference, initial, settings)
+    alone = synthesize(network, reference[1:2], initial[1:2], settings)
+    np.testing.assert_allclose(together.metamer[1], alone.metamer[0], atol=1e-12)
 
 
 LONG = {**SETTINGS, "rounds": 3, "steps_per_round": 100, "dtype": "float32"}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from metamers.networks.network import Network
+from metamers.networks.network import ImagePreprocessing, Network
 from metamers.networks.stages import StageForward
 from metamers.recognition.presentation import as_presented
 from metamers.stimuli.files import Split
@@ -90,6 +90,22 @@ def test_no_metamer_depends_on_its_shard(image_network, image_references):
         np.testing.assert_allclose(together.metamer[rows], alone.metamer, atol=1e-7)
         np.testing.assert_allclose(together.distances[rows], alone.distances, atol=1e-9)
         np.testing.assert_array_equal(together.response[rows], alone.response)
+
+
+def test_a_native_network_gets_metamers_of_its_own_shape(image_network):
+    stimuli = np.random.default_rng(1).integers(0, 256, (2, 3, 12, 12)).astype(np.uint8)
+    reference = Split(stimuli, np.array(["a", "b"]), {"category": np.arange(2)})
+    preprocessing = ImagePreprocessing(resize=8, channels=1, native=True)
+    network = Network(preprocessing, image_network.body)
+    made = shard(network, reference)
+    assert made.metamer.shape == (2, 1, 8, 8)
+    assert made.loss[:, -1].max() < 0.1 * made.loss[:, 0].min()
+    with torch.no_grad():
+        seen = preprocessing.fit(torch.from_numpy(reference.values()))
+        target = network.body[:2](seen)
+        reached = network.body[:2](torch.from_numpy(made.metamer))
+    np.testing.assert_allclose(made.distances, distances(reached, target), rtol=1e-4)
+    np.testing.assert_array_equal(made.natural_response, network(seen).argmax(1))
 
 
 def test_sounds(tmp_path):

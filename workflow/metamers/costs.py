@@ -21,7 +21,12 @@ import yaml
 from metamers.network_check import known_facts
 from metamers.plan import Plan
 from metamers.study.reading import ROOT
-from metamers.study.slices import categories_count, input_shape, synthesis_of
+from metamers.study.slices import (
+    categories_count,
+    input_shape,
+    reference_count,
+    synthesis_of,
+)
 
 SPEEDS = ROOT / "resources" / "costs.yaml"
 # A backward pass to the stimulus costs about as much as a forward pass, one to the
@@ -82,6 +87,10 @@ class Costs:
         self.facts = known_facts(plan.study)
         self.categories = {
             modality: categories_count(plan.study, modality)
+            for modality in plan.modalities
+        }
+        self._references = {
+            modality: reference_count(plan.study, modality)
             for modality in plan.modalities
         }
         self._means: dict[str, float | None] = {}
@@ -189,8 +198,7 @@ class Costs:
 
     def references(self, modality: str) -> int:
         """Return how many natural stimuli have metamers."""
-        stimuli = getattr(self.plan.study.stimuli, modality)
-        return int(self.categories[modality] * stimuli.references_per_category)
+        return self._references[modality]
 
     def training(self, modality: str) -> int:
         """Return the number of training stimuli, as far as the study file tells."""

@@ -153,8 +153,9 @@ def _model(name: str, entry: Content, kept: list[str], small: Content) -> Conten
     recipe = entry.get("training")
     if recipe is not None:
         found["training"] = _recipe(recipe, small)
-    elif "training" in entry or entry.get("weights") is not None:
-        found["training"] = None
+    elif entry.get("weights") is not None:
+        # Trained for a moment, since an untrained network is left out of comparisons.
+        found.pop("training", None)
     found["stages"] = {stage: entry["stages"][stage] for stage in kept}
     found["straight_through"] = {
         stage: value

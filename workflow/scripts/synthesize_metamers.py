@@ -31,6 +31,7 @@ def main(job: Job) -> None:
         job.state_path(job.output.metamers),
         job.code,
         job.save_seconds,
+        settings["model"],
     )
     write_shard(shard, job.output.metamers, job.provenance())
 

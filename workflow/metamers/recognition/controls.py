@@ -233,6 +233,7 @@ def make_controls(
         device,
         state_path,
         fingerprint,
+        settings["model"],
     )
     null, answers = read_null(null_path), answer_names(entry["task"], categories)
 

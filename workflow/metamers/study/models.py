@@ -341,6 +341,9 @@ class ModelEntry(Section):
     null_pairs: int | None = Field(
         None, ge=100, description="pairs of its null distribution; null: the study's"
     )
+    null_batch_size: Count | None = Field(
+        None, description="its pairs a forward pass; null: the study's"
+    )
     null_augmentation: Augmentation | None = Field(
         None,
         description="augmentation of the pairs of its null distribution; null: that "

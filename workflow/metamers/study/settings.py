@@ -91,6 +91,7 @@ class SynthesisChanges(Section):
         description="its standard deviation",
         json_schema_extra=unit("stimulus units"),
     )
+    shard_size: Count | None = Field(None, description="stimuli optimised as one batch")
     smoothness: Epsilon | None = Field(None, description="weight of the penalty")
     matching: Matching | None = Field(
         None, description="which units are matched; null: all units at all times"
@@ -200,4 +201,9 @@ class StatisticsSettings(Section):
     confidence: float = Field(0.95, gt=0, lt=1, description="level of the intervals")
     claims: str = Field(
         "resources/claims.yaml", description="file of the claims to be tested"
+    )
+    paper_figures: bool = Field(
+        False,
+        description="draw the paper's figures with this study's networks and the "
+        "published people, which are downloaded",
     )

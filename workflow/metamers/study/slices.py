@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -160,12 +159,10 @@ def categories_count(study: Study, modality: str) -> int:
         return len({row["word"] for row in csv.DictReader(file)})
 
 
-def shard_count(study: Study, modality: str) -> int:
-    """Return the number of shards a stage's metamers are made in."""
+def reference_count(study: Study, modality: str) -> int:
+    """Return how many natural stimuli of a modality have metamers."""
     stimuli = getattr(study.stimuli, modality)
-    size = getattr(study.synthesis, modality).shard_size
-    references = categories_count(study, modality) * stimuli.references_per_category
-    return math.ceil(references / size)
+    return int(categories_count(study, modality) * stimuli.references_per_category)
 
 
 def blocks(study: Study, drop_ins: list[str]) -> dict[str, list[str]]:
@@ -233,8 +230,8 @@ def _sample_null(study: Study, model: str) -> Settings:
     training = entry.training or getattr(study.recipes, str(entry.modality))
     augmentation = entry.null_augmentation or (training and training.augmentation)
     sampling = study.null_distribution.model_dump()
-    if entry.null_pairs is not None:
-        sampling["pairs"] = entry.null_pairs
+    own = {"pairs": entry.null_pairs, "batch_size": entry.null_batch_size}
+    sampling |= {key: value for key, value in own.items() if value is not None}
     return {
         "seed": study.seed,
         "model": model,

@@ -46,6 +46,7 @@ def longer_synthesis(
     device: str | torch.device = "cpu",
     state_path: str | Path | None = None,
     fingerprint: str = "",
+    model: str = "",
 ) -> list[MetamerShard]:
     """Make the metamers of all references at one stage with more steps a round.
 
@@ -85,6 +86,7 @@ def longer_synthesis(
                 device,
                 kept,
                 fingerprint,
+                model=model,
             )
         )
     return shards

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+from metamers.synthesis.matching import Subset
 
 
 def matching_loss(
@@ -41,8 +45,32 @@ def matching_loss(
     return torch.linalg.vector_norm(difference, dim=1) / scale
 
 
+@dataclass(frozen=True)
+class PartialTarget:
+    """Some units of a stage, to be matched alone.
+
+    Attributes
+    ----------
+    subset
+        The units.
+    scale
+        What `target_scale` returns for the target's values there.
+    """
+
+    subset: Subset
+    scale: Tensor
+
+    @classmethod
+    def of(cls, subset: Subset, target: Tensor) -> PartialTarget:
+        """Return those units of a target (n, ...)."""
+        return cls(subset, target_scale(subset.restrict(target.clone())))
+
+
 def loss_and_activation_gradient(
-    activation: Tensor, target: Tensor, scale: Tensor
+    activation: Tensor,
+    target: Tensor,
+    scale: Tensor,
+    partial: PartialTarget | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the matching loss (n,) and its gradient with respect to the activation.
 
@@ -53,21 +81,28 @@ def loss_and_activation_gradient(
     ----------
     activation, target, scale
         As for `matching_loss`; the graph of `activation` is left alone.
+    partial
+        Units whose loss alone the gradient is of; None for all.
 
     Returns
     -------
     loss : Tensor
-        (n,).
+        (n,), over all units in any case.
     gradient : Tensor
         Shaped as `activation`; 0 where the activation equals its target.
     """
     with torch.no_grad():
         difference = activation.detach() - target
         norm = torch.linalg.vector_norm(difference.flatten(1), dim=1)
+        loss = norm / scale
+        if partial is not None:
+            difference = partial.subset.restrict(difference)
+            norm = torch.linalg.vector_norm(difference.flatten(1), dim=1)
+            scale = partial.scale
         divisor = norm * scale
         divisor = torch.where(divisor > 0, divisor, torch.ones_like(divisor))
         difference.div_(divisor.view(-1, *[1] * (difference.ndim - 1)))
-    return norm / scale, difference
+    return loss, difference
 
 
 def target_scale(target: Tensor) -> Tensor:
@@ -78,3 +113,49 @@ def target_scale(target: Tensor) -> Tensor:
     """
     norm = torch.linalg.vector_norm(target.flatten(1), dim=1)
     return torch.where(norm > 0, norm, torch.ones_like(norm))
+
+
+class SmoothnessPrior:
+    """A penalty on stimuli that are rougher than natural ones.
+
+    The penalty is ``weight * roughness(x) / roughness(reference)`` and so is, as the
+    matching loss, without a unit.
+
+    Parameters
+    ----------
+    reference
+        Natural stimuli (n, ...). Where one is constant its roughness is taken for 1.
+    weight
+        Of the penalty, beside 1 of the matching loss.
+    """
+
+    def __init__(self, reference: Tensor, weight: float) -> None:
+        natural = roughness(reference)
+        self.weight = weight / torch.where(natural > 0, natural, 1)
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """Return the penalty's gradient with respect to stimuli `x` (n, ...)."""
+        stimulus = x.detach().requires_grad_()
+        with torch.enable_grad():
+            penalty = self.weight * roughness(stimulus)
+        return torch.autograd.grad(penalty.sum(), stimulus)[0]
+
+
+def roughness(x: Tensor) -> Tensor:
+    """Return the mean squared difference of neighbors in each stimulus.
+
+    Parameters
+    ----------
+    x
+        Images (n, channels, height, width), whose neighbors are pixels above and
+        beside one another in one channel, or sounds (n, samples).
+
+    Returns
+    -------
+    Tensor
+        (n,), in squared stimulus units.
+    """
+    steps = [
+        x.diff(dim=axis).flatten(1) for axis in range(2 if x.ndim > 2 else 1, x.ndim)
+    ]
+    return torch.cat(steps, 1).square().mean(1)

@@ -24,10 +24,13 @@ from metamers.provenance import settings_hash
 from metamers.resume import ResumeState
 from metamers.synthesis.initial import BOUNDS
 from metamers.synthesis.loss import (
+    PartialTarget,
+    SmoothnessPrior,
     loss_and_activation_gradient,
     matching_loss,
     target_scale,
 )
+from metamers.synthesis.matching import Matching, Phase
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,14 @@ logger = logging.getLogger(__name__)
 NORM_OFFSET = 1e-10
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 # The settings that the result depends on; a saved state of others is not used.
-SCHEDULE = ("rounds", "steps_per_round", "first_step", "log_every", "dtype")
+SCHEDULE = (
+    "rounds",
+    "steps_per_round",
+    "first_step",
+    "log_every",
+    "dtype",
+    "smoothness",
+)
 
 StageForwardCallable = Callable[[Tensor], Tensor]
 
@@ -67,6 +77,7 @@ def synthesize(
     settings: Mapping[str, Any],
     *,
     bounds: tuple[float, float] | None = None,
+    matching: Matching | None = None,
     state_path: str | Path | None = None,
     fingerprint: str = "",
     interval_seconds: float = 60.0,
@@ -89,10 +100,13 @@ def synthesize(
         What the metamers start from, shaped as `reference`.
     settings
         ``rounds``, ``steps_per_round``, ``first_step`` (stimulus units), ``log_every``
-        (steps) and ``dtype`` ("float32" or "float64").
+        (steps), ``dtype`` ("float32" or "float64") and, if a penalty on rough stimuli
+        is wanted, its weight ``smoothness``.
     bounds
         Lowest and highest value of a stimulus; by default those of images for
         references of four dimensions, of sounds for two.
+    matching
+        Which units the gradient is of at each step; None for all at all steps.
     state_path
         Where the state is kept so that a killed synthesis goes on, bit for bit as if
         it had not been; None keeps none.
@@ -125,11 +139,24 @@ def synthesize(
     with contextlib.ExitStack() as stack:
         state = None
         if state_path is not None:
-            content = state_fingerprint(reference, iterate, settings, bounds)
+            content = state_fingerprint(reference, iterate, settings, bounds, matching)
             state = stack.enter_context(
                 ResumeState(state_path, f"{fingerprint}-{content}", interval_seconds)
             )
-        descend(stage_forward, target, iterate, loss, settings, bounds, state)
+        prior = None
+        if settings.get("smoothness"):
+            prior = SmoothnessPrior(reference, settings["smoothness"])
+        descend(
+            stage_forward,
+            target,
+            iterate,
+            loss,
+            settings,
+            bounds,
+            state,
+            matching,
+            prior,
+        )
         if state is not None:
             state.finish()
     return Synthesis(iterate.cpu().numpy(), loss.cpu().numpy(), logged_step)
@@ -143,6 +170,8 @@ def descend(
     settings: Mapping[str, Any],
     bounds: tuple[float, float],
     state: ResumeState | None = None,
+    matching: Matching | None = None,
+    prior: SmoothnessPrior | None = None,
 ) -> None:
     """Run the steps that are left, changing `iterate` and `loss` in place.
 
@@ -161,11 +190,25 @@ def descend(
         (n, logged), filled as the steps go.
     state
         Where the state is kept and read from, if anywhere.
+    matching
+        As for `synthesize`.
+    prior
+        Penalty whose gradient is added to that of the matching loss, if any.
     """
     scale = target_scale(target)
+    phase: Phase | None = None
+    partial: PartialTarget | None = None
     rounds, per_round = settings["rounds"], settings["steps_per_round"]
     for step in range(restore(state, iterate, loss), rounds * per_round):
-        step_loss, gradient = loss_and_gradient(stage_forward, iterate, target, scale)
+        if matching is not None and (now := matching.phase(step)) != phase:
+            phase, partial = now, None
+            if now is not None:
+                partial = PartialTarget.of(matching.subset(now, target), target)
+        step_loss, gradient = loss_and_gradient(
+            stage_forward, iterate, target, scale, partial
+        )
+        if prior is not None:
+            gradient = gradient + prior.gradient(iterate)
         if step % settings["log_every"] == 0:
             loss[:, step // settings["log_every"]] = step_loss
         take_step(iterate, gradient, step_size(step, settings), bounds)
@@ -184,13 +227,20 @@ def descend(
 
 
 def loss_and_gradient(
-    stage_forward: StageForwardCallable, iterate: Tensor, target: Tensor, scale: Tensor
+    stage_forward: StageForwardCallable,
+    iterate: Tensor,
+    target: Tensor,
+    scale: Tensor,
+    partial: PartialTarget | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return the matching loss (n,) and its gradient for each stimulus."""
+    """Return the matching loss (n,) and the gradient for each stimulus.
+
+    Arguments as for `metamers.synthesis.loss.loss_and_activation_gradient`.
+    """
     stimulus = iterate.detach().requires_grad_()
     with torch.enable_grad():
         activation = stage_forward(stimulus)
-    loss, outer = loss_and_activation_gradient(activation, target, scale)
+    loss, outer = loss_and_activation_gradient(activation, target, scale, partial)
     # The losses are independent, so one backward pass holds the gradient of each.
     (gradient,) = torch.autograd.grad(activation, stimulus, outer)
     return loss, gradient
@@ -243,11 +293,13 @@ def state_fingerprint(
     initial: Tensor,
     settings: Mapping[str, Any],
     bounds: tuple[float, float],
+    matching: Matching | None,
 ) -> str:
     """Hash what the synthesis is of, so that no other's state is taken up."""
     digest = hashlib.sha256()
     for stimuli in (reference, initial):
         digest.update(stimuli.cpu().numpy().tobytes())
     schedule = {name: settings.get(name) for name in SCHEDULE}
+    schedule["matching"] = repr(matching)
     digest.update(settings_hash({**schedule, "bounds": list(bounds)}).encode())
     return digest.hexdigest()[:16]

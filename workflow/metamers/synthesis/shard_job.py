@@ -20,6 +20,7 @@ from metamers.recognition.presentation import as_presented
 from metamers.stimuli.files import Split
 from metamers.synthesis.distances import distances
 from metamers.synthesis.initial import BOUNDS, initial_noise
+from metamers.synthesis.matching import choose_matching
 from metamers.synthesis.measures import NO_RESPONSE
 from metamers.synthesis.numerics import reproducible
 from metamers.synthesis.optimization import compute_dtype, synthesize
@@ -41,6 +42,7 @@ def synthesize_shard(
     state_path: str | Path | None = None,
     fingerprint: str = "",
     save_seconds: float = 60.0,
+    model: str = "",
 ) -> MetamerShard:
     """Make the metamers of some references at one stage, as one batch.
 
@@ -58,7 +60,7 @@ def synthesize_shard(
     reference
         The natural stimuli of the shard (`metamers.synthesis.shards.select_shard`).
     settings
-        The synthesis settings of the modality.
+        The synthesis settings; ``matching`` and ``smoothness`` may be absent.
     seed
         The seed of the study.
     device
@@ -69,6 +71,8 @@ def synthesize_shard(
         Hash of the code, if a state of other code is not to be used.
     save_seconds
         Time between two saves of the state.
+    model
+        The network's name in the study; units drawn at random depend on it.
 
     Returns
     -------
@@ -80,8 +84,13 @@ def synthesize_shard(
     network = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
     natural = reference.values()
     target_stimuli = torch.from_numpy(natural).to(device=device, dtype=dtype)
-    initial = initial_noise(reference.id, natural.shape[1:], settings, seed, bounds)
+    target_stimuli = network.as_optimized(target_stimuli)
+    shape = target_stimuli.shape[1:]
+    initial = initial_noise(reference.id, shape, settings, seed, bounds)
     stage_forward = StageForward(network, path, straight_through)
+    matching = choose_matching(
+        settings, network, path, reference.id, seed, model, stage
+    )
     content = {
         "path": path,
         "straight_through": straight_through,
@@ -97,6 +106,7 @@ def synthesize_shard(
             initial,
             settings,
             bounds=bounds,
+            matching=matching,
             state_path=state_path,
             fingerprint=settings_hash(content),
             interval_seconds=save_seconds,
