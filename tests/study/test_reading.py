@@ -45,6 +45,7 @@ def changed(demo, path, value):
 BAD = [
     # path, value, words the message must hold
     ("sead", 1, ["unknown key 'sead'", "did you mean 'seed'"]),
+    ("name", "Published", ["name: 'Published'", "published, showcase, weights"]),
     (
         "synthesis.vision.steps_per_rund",
         3,

@@ -119,7 +119,8 @@ def shared_stages(models: Mapping[str, Content], of_one: int) -> dict[str, list[
     -------
     dict
         Stages of each model, in their order. Models of one architecture have one each,
-        in turn, so that many models have all of them between them.
+        so that many models have all of them between them, and few the first, the last
+        and some between.
     """
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, entry in models.items():
@@ -127,13 +128,18 @@ def shared_stages(models: Mapping[str, Content], of_one: int) -> dict[str, list[
     found = {}
     for (_, *stages), members in alike.items():
         if len(members) == 1:
-            count = min(of_one, len(stages))
-            places = np.linspace(0, len(stages) - 1, count).round().astype(int)
-            found[members[0]] = [stages[place] for place in places]
+            found[members[0]] = _spread(stages, of_one)
             continue
+        chosen = _spread(stages, len(members))
         for turn, member in enumerate(members):
-            found[member] = [stages[turn % len(stages)]]
+            found[member] = [chosen[turn % len(chosen)]]
     return found
+
+
+def _spread(stages: list[str], count: int) -> list[str]:
+    """Choose some of the stages, evenly from the first to the last."""
+    places = np.linspace(0, len(stages) - 1, min(count, len(stages)))
+    return [stages[place] for place in places.round().astype(int)]
 
 
 def _model(name: str, entry: Content, kept: list[str], small: Content) -> Content:

@@ -25,6 +25,8 @@ from metamers.study.sources import Stimuli, Task
 
 MODALITIES = ("vision", "audio")
 RESERVED_STAGES = ("natural",)
+# Folders of results that belong to no study.
+RESERVED_NAMES = ("published", "showcase", "weights")
 
 
 def fail(path: str, message: str) -> PydanticCustomError:
@@ -107,6 +109,12 @@ class Study(Section):
         return self
 
     def _check_names(self) -> None:
+        if self.name.lower() in RESERVED_NAMES:
+            raise fail(
+                "name",
+                f"'{self.name}' is the folder of other results under results/; choose "
+                f"a name that is not {', '.join(RESERVED_NAMES)}",
+            )
         for section, names in (("models", self.models), ("tasks", self.tasks)):
             folded: dict[str, str] = {}
             for name in names:
