@@ -106,5 +106,5 @@ def test_an_architecture_without_small_arguments_is_named(tmp_path):
     del small["arguments"]["metamers:HMAX"]
     path = tmp_path / "miniature.yaml"
     path.write_text(yaml.safe_dump(small))
-    with pytest.raises(StudyError, match="hmax_standard.*metamers:HMAX has no small"):
+    with pytest.raises(StudyError, match=r"hmax_standard.*metamers:HMAX has no small"):
         rehearse("paper", tmp_path, path)

@@ -51,5 +51,5 @@ def test_unknown_name_is_refused_with_the_nearest(only):
 
 @pytest.mark.parametrize("only", [4, {"figure": 4}, "figure_4,,alexnet", [1]])
 def test_only_must_be_names(only):
-    with pytest.raises(StudyError, match="only: .* is no name"):
+    with pytest.raises(StudyError, match=r"only: .* is no name"):
         load_study("paper", only=only)
