@@ -42,6 +42,8 @@ localrules:
     plot_controls,
     plot_scores,
     plot_claims,
+    compare_with_paper,
+    plot_paper_figure,
     analyse_anova,
     analyse_convergence,
     analyse_noisiness,

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
+from metamers.compared import Slice, compact
 from metamers.errors import StudyError
 from metamers.files import write_json, write_parquet
 from metamers.jobs import choose_device, file_digest, sidecar
-from metamers.plan import Plan, Slice, compact
+from metamers.plan import Plan
 from metamers.stale import read_provenance, recorded
 
 

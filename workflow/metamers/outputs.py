@@ -49,6 +49,19 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
         f"plot_{name}": tuple(f"figures/{name}.{kind}" for kind in FIGURE_KINDS)
         for name in STUDY_FIGURES
     },
+    "compare_with_paper": tuple(
+        f"statistics/paper/{name}"
+        for name in (
+            "people.parquet",
+            "transfer.csv",
+            "recognition.csv",
+            "correlations.csv",
+            "adversarial.csv",
+        )
+    ),
+    "plot_paper_figure": tuple(
+        f"figures/paper/{{figure}}.{kind}" for kind in FIGURE_KINDS
+    ),
     "build_model_page": ("pages/{model}.html",),
     "build_gallery": ("gallery",),
     "build_report": ("report.html",),

@@ -7,23 +7,27 @@ Nothing here imports torch, since Snakemake reads it at every start.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from metamers.compared import Slice
 from metamers.fingerprint import code_fingerprint
 from metamers.networks.registry import front_end_module
 from metamers.outputs import MODALITY_FIGURES, OUTPUTS, STUDY_FIGURES
+from metamers.paper_plan import PAPER_RULES, PaperPlan
 from metamers.study.definition import Study
 from metamers.study.reading import ROOT, drop_in_models, load_study
 from metamers.study.slices import (
     blocks,
     model_facts,
+    reference_count,
     resolved_entry,
     settings,
-    shard_count,
+    synthesis_of,
 )
 
 OfWildcards = Callable[[Any], Any]
@@ -59,33 +63,6 @@ def tracked(path: str) -> str:
     Relative paths stay relative, so that they are the same in another clone.
     """
     return path if os.path.isabs(path) else os.path.relpath(ROOT / path)
-
-
-class Slice(dict[str, Any]):
-    """Settings of a job, compared by what `compact` leaves of them.
-
-    Snakemake runs a job again when the text of its parameters has changed. A field that
-    is new in the schema, and off by default, is not in that text. Scripts get a plain
-    dictionary with all fields.
-    """
-
-    def __repr__(self) -> str:
-        return repr(compact(self))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
-
-
-def compact(settings: Any) -> Any:
-    """Leave out the fields of settings that are null, false, zero or empty.
-
-    All fields of a study are always written out, so one that is missing can only be
-    one of these; what the settings mean is not changed.
-    """
-    if isinstance(settings, dict):
-        kept = {key: compact(value) for key, value in settings.items()}
-        return {key: value for key, value in kept.items() if value}
-    return settings
 
 
 class Plan:
@@ -151,6 +128,11 @@ class Plan:
         return [name for name in STUDY_FIGURES if not lacking.get(name)]
 
     @cached_property
+    def paper(self) -> PaperPlan:
+        """The paper's figures with the study's networks."""
+        return PaperPlan(self.study, self.results)
+
+    @cached_property
     def gpus(self) -> int:
         """GPUs that a job on networks asks a cluster for."""
         return 0 if self.study.device == "cpu" else 1
@@ -165,7 +147,8 @@ class Plan:
 
     def shards(self, model: str) -> list[str]:
         """Return the names of the shards of each of a model's stages."""
-        count = self._shard_counts[self.modality(model)]
+        size = synthesis_of(self.study, model)["shard_size"]
+        count = math.ceil(self._reference_counts[self.modality(model)] / size)
         return [f"{number:03d}" for number in range(count)]
 
     def judges(self, block: str) -> list[str]:
@@ -181,8 +164,8 @@ class Plan:
         return [model for model in mine if model not in self.drop_ins]
 
     @cached_property
-    def _shard_counts(self) -> dict[str, int]:
-        return {m: shard_count(self.study, m) for m in self.modalities}
+    def _reference_counts(self) -> dict[str, int]:
+        return {m: reference_count(self.study, m) for m in self.modalities}
 
     # -------------------------------------------------------------------- files
 
@@ -192,8 +175,16 @@ class Plan:
         return f"{self.results}/stimuli/{self.modality(model)}.h5"
 
     def stimulus_sources(self, wildcards: Any) -> list[str]:
-        """Return the user's own files and folders that stimuli are made of."""
+        """Return the user's own files and folders that stimuli are made of.
+
+        Data that a study can be planned without are no inputs; a run is refused where
+        they are missing (`metamers.study.reading.missing_data`).
+        """
         source = getattr(self.study.stimuli, wildcards.modality).source
+        if source.kind == "imagenet":
+            return [tracked(source.category_map)]
+        if source.kind == "manifest":
+            return []
         fields = ("path", "training", "test", "clips", "backgrounds")
         given = [getattr(source, field, None) for field in fields]
         return [tracked(path) for path in given if isinstance(path, str)]
@@ -284,8 +275,25 @@ class Plan:
         modality = self.modality(wildcards.model)
         return int(getattr(self.study.synthesis, modality).threads)
 
+    def training_gpus(self, wildcards: Any) -> int:
+        """Return the GPUs that a model is trained on; one if it is not trained."""
+        training = self.study.models[wildcards.model].training
+        return self.gpus * (training.gpus if training else 1)
+
+    def training_threads(self, wildcards: Any) -> int:
+        """Return a core for each process that trains a model, or reads its stimuli.
+
+        One in all on a processor. Models that come with weights are tested only.
+        """
+        entry = self.study.models[wildcards.model]
+        recipe = entry.training or getattr(self.study.recipes, str(entry.modality))
+        workers = recipe.workers if recipe and self.gpus else 0
+        return max(self.training_gpus(wildcards), 1) + workers
+
     def settings_of(self, rule: str, wildcards: dict[str, str]) -> dict[str, Any]:
         """Return the slice of the study that one job reads."""
+        if rule in PAPER_RULES:
+            return self.paper.settings_of(rule, wildcards)
         if rule in SUMMARIES:
             return self._summary(rule, wildcards)
         if rule == "judge_metamers":
@@ -338,6 +346,8 @@ class Plan:
         It is that of the rule's script and of all that it imports; of architectures
         and front ends, those of the networks in the job.
         """
+        if rule in PAPER_RULES:
+            return self.paper.code_of(rule, wildcards)
         if rule in SUMMARIES:
             return code_fingerprint(scripts=(rule,))
         found = self.settings_of(rule, wildcards)
@@ -367,7 +377,9 @@ class Plan:
         ]
 
     def _wildcards(self, rule: str, pattern: str) -> Iterator[dict[str, str]]:
-        if "{stage}" in pattern:
+        if rule in PAPER_RULES:
+            yield from self.paper.wildcards(rule)
+        elif "{stage}" in pattern:
             for model in self.models:
                 for stage in self.stages(model):
                     for shard in self.shards(model):

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metamers.compared import compact
 from metamers.errors import StudyError
 from metamers.jobs import file_digest, sidecar
-from metamers.plan import Plan, compact
+from metamers.plan import Plan
 from metamers.provenance import settings_hash
 
 RECORDS = Path(".snakemake")

@@ -78,7 +78,7 @@ wildcard_constraints:
     evaluator="[A-Za-z0-9_-]+",
 
 
-# Not in a dry run: a study can be planned where its data are not.
+# A dry run does not ask: a study can be planned where its data are not.
 onstart:
     missing = missing_data(plan.study)
     if missing:

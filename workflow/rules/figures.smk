@@ -1,5 +1,7 @@
-# Needs: the tables of statistics/, and what the figures show of stimuli and metamers.
-# Makes: figures/{name}.svg, .pdf, .png, and .csv with every number that is plotted.
+# Needs: the tables of statistics/, and what the figures show of stimuli and metamers;
+#        for the paper's figures, the published people (downloaded, or of a local copy).
+# Makes: figures/{name}.svg, .pdf, .png, and .csv with every number that is plotted; the
+#        paper's figures with the study's networks in figures/paper/, of statistics/paper/.
 # Costs: one core, seconds each.
 
 
@@ -290,6 +292,80 @@ rule plot_claims:
         "../scripts/plot_claims.py"
 
 
+rule compare_with_paper:
+    """Lay the study's networks beside the published people, as the paper does."""
+    input:
+        recognition=rules.collect_recognition.output.recognition,
+        robustness=plan.paper.attacked,
+        people="results/published/recognition.parquet",
+        stages=tracked("resources/published/model_stages.csv"),
+    output:
+        people="<results>/statistics/paper/people.parquet",
+        transfer="<results>/statistics/paper/transfer.csv",
+        recognition="<results>/statistics/paper/recognition.csv",
+        correlations=report(
+            "<results>/statistics/paper/correlations.csv",
+            caption="../report/statistics.rst",
+            category="Tables",
+            labels={"table": "correlations with the published people"},
+        ),
+        adversarial="<results>/statistics/paper/adversarial.csv",
+    log:
+        "<logs>/compare_with_paper.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        settings=plan.settings("compare_with_paper"),
+        code=plan.code("compare_with_paper"),
+    message:
+        "Laying the networks beside the published people"
+    script:
+        "../scripts/compare_with_paper.py"
+
+
+rule plot_paper_figure:
+    """Draw a figure of the paper with the study's networks and the published people."""
+    input:
+        tables=plan.paper.tables,
+        models=tracked("resources/published/plot_models.csv"),
+        stimuli=plan.paper.stimuli,
+    output:
+        svg=report(
+            "<results>/figures/paper/{figure}.svg",
+            caption="../report/paper_figure.rst",
+            category="The paper's figures with this study's networks",
+            labels={"figure": "{figure}"},
+        ),
+        pdf="<results>/figures/paper/{figure}.pdf",
+        png="<results>/figures/paper/{figure}.png",
+        table="<results>/figures/paper/{figure}.csv",
+    log:
+        "<logs>/plot_paper_figure/{figure}.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(30),
+    params:
+        settings=plan.settings("plot_paper_figure"),
+        code=plan.code("plot_paper_figure"),
+    message:
+        "Drawing {wildcards.figure} of the paper with the study's networks"
+    script:
+        "../scripts/plot_paper_figure.py"
+
+
+rule paper_figures:
+    """Target: the paper's figures with the study's networks, asked for or not."""
+    input:
+        expand("<results>/figures/paper/{figure}.svg", figure=plan.paper.figures),
+
+
 rule figures:
     """Target: all figures."""
     input:
@@ -299,3 +375,4 @@ rule figures:
             modality=plan.modalities,
         ),
         expand("<results>/figures/{figure}.svg", figure=plan.study_figures),
+        expand("<results>/figures/paper/{figure}.svg", figure=plan.paper.wanted),

@@ -8,9 +8,9 @@ import inspect
 import pandas as pd
 import pytest
 
-from metamers.figures.published import people
-from metamers.figures.published.catalogue import FIGURES, NOT_DRAWN, TABLES
+from metamers.figures.published.catalogue import FIGURES, NOT_DRAWN, OF_STUDY, TABLES
 from metamers.figures.published.looks import Looks
+from metamers.figures.published.panels import COMPARED, PANELS, holds
 from metamers.recognition.tables import RECOGNITION_COLUMNS
 from metamers.statistics.published.adversarial import adversarial_table
 from metamers.statistics.published.correlations import COLUMNS, POINT_COLUMNS
@@ -69,10 +69,13 @@ def test_missing_data_give_a_labelled_gap_and_no_crash(name, empty):
 
 def test_the_catalogue_names_what_exists():
     assert all(set(entry.tables) <= set(TABLES) for entry in FIGURES.values())
-    for entry in FIGURES.values():
+    for name, entry in FIGURES.items():
         module = importlib.import_module(f"metamers.figures.published.{entry.module}")
         parameters = inspect.signature(getattr(module, entry.function)).parameters
-        assert list(parameters) == ["tables", "name"]
+        wanted = (
+            ["tables", "name", "source"] if name in OF_STUDY else ["tables", "name"]
+        )
+        assert list(parameters) == wanted
         assert len(entry.caption) > 60
     assert all(reason.endswith(".") for reason in NOT_DRAWN.values())
 
@@ -85,7 +88,7 @@ def test_every_experiment_of_people_is_drawn(resources):
     }
     drawn = {
         (panel.modality, panel.experiment, model)
-        for panels in people.FIGURES.values()
+        for panels in PANELS.values()
         for panel in panels
         for model in panel.models
     }
@@ -94,6 +97,21 @@ def test_every_experiment_of_people_is_drawn(resources):
         row for row in published if row[0] == "vision" and row[1] == 9
     }
     assert drawn <= published
+
+
+def test_figures_of_all_networks_hold_those_that_the_paper_compares(resources):
+    models = pd.read_csv(resources / "plot_models.csv")
+    for figure, modality in (("figure_8e", "vision"), ("figure_s3_audio", "audio")):
+        held = [
+            row["model"]
+            for row in models.to_dict("records")
+            if holds(figure, row["modality"], row["model"])
+        ]
+        assert len(held) == COMPARED[modality]
+    assert holds("figure_8b", "vision", "resnet50_byol")
+    assert not holds("figure_8b", "vision", "alexnet")
+    assert holds("figure_ed4_hmax", "vision", "hmax_standard")
+    assert not holds("figure_poster_3", "vision", "vgg_19")
 
 
 def test_models_look_as_published(resources):
@@ -119,7 +137,7 @@ def test_stages_are_those_of_each_panel(resources):
         (row["modality"], row["repo_experiment"], row["model"]): row["stages"]
         for row in experiments.to_dict("records")
     }
-    for panels in people.FIGURES.values():
+    for panels in PANELS.values():
         for panel in panels:
             listed = {stages[panel.modality, panel.experiment, m] for m in panel.models}
             assert len(listed) == 1, "models of a panel must share their stages"

@@ -11,6 +11,7 @@ import pandas as pd
 
 from metamers.figures import page
 from metamers.figures.page import Markup, tag
+from metamers.figures.published.catalogue import FIGURES as PAPER
 from metamers.figures.style import readable, records
 
 # What each figure shows, in the order of the page; the key is the file's beginning.
@@ -246,7 +247,7 @@ def _figures(figures: Sequence[str], pictures: Mapping[str, bytes]) -> Markup:
     for path in sorted(figures, key=lambda one: (place.get(kind(one), 99), one)):
         stem = path.rsplit("/", 1)[-1]
         ending = stem.removeprefix(kind(path)).strip("_")
-        label = FIGURES.get(kind(path), readable(stem))
+        label = FIGURES.get(kind(path)) or _paper_label(stem) or readable(stem)
         formats = [
             page.join([" ", tag("a", suffix, href=quote(f"{path}.{suffix}"))])
             for suffix in ("svg", "pdf", "png", "csv")
@@ -260,6 +261,13 @@ def _figures(figures: Sequence[str], pictures: Mapping[str, bytes]) -> Markup:
     if not items:
         return tag("p", "No figures yet.")
     return page.join([tag("ul", *items), *shown])
+
+
+def _paper_label(stem: str) -> str | None:
+    """Say what a figure of the paper shows when it is drawn for a study."""
+    if stem not in PAPER:
+        return None
+    return f"{readable(stem)}: {PAPER[stem].title}, with this study's networks"
 
 
 def _files(tables: Sequence[str], gallery: str | None) -> Markup:

@@ -1,7 +1,7 @@
 """The designs of the study: tables of analysis of variance with permutation tests.
 
 Released code, matlab_statistics_functions and the run_*_anova scripts of the
-experiments; PAPER.md E.2 to E.7:
+experiments:
 
 ``network_vs_human``
     People and the generating network, which got each person's stimuli, as two groups

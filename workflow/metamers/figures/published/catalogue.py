@@ -22,6 +22,16 @@ TABLES = {
 }
 
 
+# Table: where it lies below the results of a study, with its networks in it.
+STUDY_TABLES = {
+    "people": "statistics/paper/people.parquet",
+    "transfer": "statistics/paper/transfer.csv",
+    "recognition": "statistics/paper/recognition.csv",
+    "correlations": "statistics/paper/correlations.csv",
+    "adversarial": "statistics/paper/adversarial.csv",
+}
+
+
 @dataclass(frozen=True)
 class PublishedFigure:
     """One figure.
@@ -38,6 +48,8 @@ class PublishedFigure:
         What is plotted, n, and what the error bars are.
     differs
         What differs from print.
+    of_study
+        The caption of the figure with a study's networks; empty if it has none.
     """
 
     title: str
@@ -46,6 +58,7 @@ class PublishedFigure:
     tables: tuple[str, ...]
     caption: str
     differs: str = ""
+    of_study: str = ""
 
 
 PEOPLE = (
@@ -76,8 +89,53 @@ POSTER = (
 )
 
 
+# The same figures with a study's networks.
+NOT_JUDGED = (
+    "People judged the metamers of the published networks, not those of this study."
+)
+OWN_PEOPLE = (
+    "Proportion correct by stage, of people (symbols) on metamers of the published "
+    "networks: mean ± 1 standard error (standard deviation with ddof 0 over the root of"
+    " n) over n participants, given above each panel. Dashed: this study's networks on "
+    "their own metamers, those that passed the screening; ± 1 binomial standard error "
+    f"over stimuli. {NOT_JUDGED} Dotted: chance of people."
+)
+OWN_GROUPS = (
+    "Proportion correct of this study's networks on metamers of a group of generators, "
+    "each network without its own. Mean over networks ± 1 standard error (standard "
+    "deviation with ddof 0 over the root of their number less one). The networks are "
+    "those that stand for one of the paper, are trained for the same task and are no "
+    "seed siblings."
+)
+OWN_PAIRS = (
+    "Proportion correct on each generator's metamers that passed the screening (a "
+    "panel), of every other network of this study that stands for one of the paper "
+    "(gray), their mean (black) and the generator itself (dashed)."
+)
+OWN_SCATTER = (
+    "Each point is one stage of one model: mean proportion correct over the "
+    "participants of all experiments that held the published model, and mean over the "
+    f"other networks of this study. {NOT_JUDGED} No error bars. Depth: the correlation "
+    "that relative depth alone gives with people, and the partial one given depth."
+)
+OWN_ROBUSTNESS = (
+    "Accuracy of three networks of this study under attack with growing strength (± 1 "
+    "binomial standard error over images; of the answers that the study's task has, not"
+    " of ImageNet's 1000 classes), recognition of their published counterparts' "
+    "metamers by 20 people (symbols) and of their own metamers by themselves (dashed), "
+    f"and by the other networks of this study. {NOT_JUDGED}"
+)
+OWN_GAPS = (
+    "Needs recordings of the brain, which are no part of this study: its networks have "
+    "no points here. Those of the published networks are in results/published."
+)
+
+
 def _people(title: str, differs: str = "") -> PublishedFigure:
-    return PublishedFigure(title, "people", "plot_people", ("people",), PEOPLE, differs)
+    reads = ("people",)
+    return PublishedFigure(
+        title, "people", "plot_people", reads, PEOPLE, differs, OWN_PEOPLE
+    )
 
 
 COLORS = "Models with the same stages share a panel."
@@ -102,6 +160,7 @@ FIGURES = {
         "Strengths of attack beyond the four of the analysis of variance are read off "
         "the published vector graphics (open symbols). Panel h is of the 20 networks "
         "whose answers are published.",
+        OWN_ROBUSTNESS,
     ),
     "figure_7b": PublishedFigure(
         "Brain-Score and recognition by people",
@@ -111,6 +170,7 @@ FIGURES = {
         "Each point is one network: its Brain-Score of an area, and recognition by "
         "people (mean ± 1 standard error over participants) of metamers of the stage "
         "that Brain-Score chose. p of rank correlation times 4.",
+        of_study=OWN_GAPS,
     ),
     "figure_7d": PublishedFigure(
         "Prediction of auditory cortex and recognition by people",
@@ -123,6 +183,7 @@ FIGURES = {
         "stage. p of rank correlation times 5.",
         "Six of the 17 networks, and SpecTemp: the regressions of the others are not "
         "published, so that the printed correlations cannot be had.",
+        OWN_GAPS,
     ),
     "figure_8b": PublishedFigure(
         "Recognition of ResNet50 metamers by other networks",
@@ -131,6 +192,7 @@ FIGURES = {
         ("transfer",),
         GROUPS,
         "Answers of 20 of the 29 networks are published.",
+        OWN_GROUPS,
     ),
     "figure_8d": PublishedFigure(
         "Recognition of CochResNet50 metamers by other networks",
@@ -138,6 +200,7 @@ FIGURES = {
         "plot_groups",
         ("transfer",),
         GROUPS,
+        of_study=OWN_GROUPS,
     ),
     "figure_8e": PublishedFigure(
         "People and other networks, vision",
@@ -146,6 +209,7 @@ FIGURES = {
         ("recognition", "correlations"),
         SCATTER,
         "20 of the 29 networks.",
+        OWN_SCATTER,
     ),
     "figure_8f": PublishedFigure(
         "People and other networks, audition",
@@ -153,6 +217,7 @@ FIGURES = {
         "plot_transfer",
         ("recognition", "correlations"),
         SCATTER,
+        of_study=OWN_SCATTER,
     ),
     "figure_s3_vision": PublishedFigure(
         "Every vision network's metamers, by every other network",
@@ -161,6 +226,7 @@ FIGURES = {
         ("transfer",),
         PAIRS,
         "20 of the 29 networks.",
+        OWN_PAIRS,
     ),
     "figure_s3_audio": PublishedFigure(
         "Every auditory network's metamers, by every other network",
@@ -168,6 +234,7 @@ FIGURES = {
         "plot_all_pairs",
         ("transfer",),
         PAIRS,
+        of_study=OWN_PAIRS,
     ),
     "figure_ed4_hmax": _people("HMAX (Extended Data 4)"),
     "figure_ed_spectemp": _people("SpecTemp (Extended Data)"),
@@ -221,6 +288,20 @@ NOT_DRAWN = {
 }
 
 
-def table_names(figure: str) -> list[str]:
-    """Return the names of the tables that a figure reads, in this order."""
-    return [*FIGURES[figure].tables, "models"]
+# Figures that are also drawn with a study's networks.
+OF_STUDY = tuple(name for name, entry in FIGURES.items() if entry.of_study)
+
+
+def table_names(figure: str, *, of_study: bool = False) -> list[str]:
+    """Return the names of the tables that a figure reads, in this order.
+
+    Parameters
+    ----------
+    figure
+        One of `FIGURES`.
+    of_study
+        With a study's networks: tables that no study has are left out.
+    """
+    names = FIGURES[figure].tables
+    kept = [name for name in names if not of_study or name in STUDY_TABLES]
+    return [*kept, "models"]

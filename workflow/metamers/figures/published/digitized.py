@@ -6,23 +6,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from metamers.figures.published.looks import Looks, Tables
-from metamers.figures.published.people import LEGEND
+from metamers.figures.published.looks import (
+    Looks,
+    Tables,
+    place_legend,
+    place_note,
+)
+from metamers.figures.published.source import one_in
 from metamers.figures.recognition_curves import (
     PUBLISHED_CHANCE,
     draw_chance,
     draw_curve,
     stage_axis,
 )
-from metamers.figures.style import (
-    SMALL,
-    TWO_COLUMNS,
-    axes_at,
-    new_figure,
-    size,
-    styled,
-    text_at,
-)
+from metamers.figures.style import TWO_COLUMNS, axes_at, new_figure, size, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,15 +80,11 @@ def plot_poster(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
             axes.set_ylabel("proportion correct, people")
     if axes is not None and not apart:
         axes.legend(loc="lower left")
-    text_at(
-        figure,
-        12.0,
-        size(figure)[1] - 8.0,
-        f"{POSTER}, as open symbols;\n16 people a network. Dotted: chance "
-        f"({'1/16' if modality == 'vision' else '1/793'}).",
-        fontsize=SMALL,
-        color="#444444",
+    chance = one_in(PUBLISHED_CHANCE[modality])
+    note = (
+        f"{POSTER}, as open symbols;\n16 people a network. Dotted: chance ({chance})."
     )
+    place_note(figure, 12.0, size(figure)[1] - 8.0, note)
     return figure, rows.assign(origin="digitized")
 
 
@@ -126,20 +119,13 @@ def plot_linear_probes(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]
                 label=looks.label(str(model)),
                 **looks.look(str(model)),
             )
-        width, height = size(figure)
-        figure.legend(
-            handles=axes.get_legend_handles_labels()[0],
-            bbox_to_anchor=(left / width, 1 - 60.0 / height),
-            **LEGEND,
-        )
-    text_at(
+        place_legend(figure, axes.get_legend_handles_labels()[0], left, 60.0)
+    place_note(
         figure,
         12.0,
         77.0,
         "Top-1 accuracy on ImageNet of a linear read-out of each stage, read off the "
         "published vector graphics with their error bars. Dotted: chance (1/1000).",
-        fontsize=SMALL,
-        color="#444444",
     )
     drawn = curves[curves["curve"].isin(PROBES)]
     return figure, drawn.assign(origin="read off the published figure")

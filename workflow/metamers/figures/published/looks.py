@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from matplotlib.lines import Line2D
+
+from metamers.figures.recognition_curves import stage_axis
+from metamers.figures.style import CHANCE_COLOR, SMALL, size, text_at
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # What a figure reads, by the names of the catalogue.
 Tables = Mapping[str, pd.DataFrame]
@@ -23,6 +31,8 @@ MARKERS = {".": "o"}
 # Networks trained with random perturbations share the color of the standard one: the
 # study's markers of three strokes are hard to tell at this size, so their lines differ.
 STROKES = ("1", "2", "4")
+GRAY = "#444444"
+NO_LINE: dict[str, Any] = {"linestyle": "", "color": CHANCE_COLOR}
 
 
 class Looks:
@@ -56,7 +66,63 @@ class Looks:
             "linestyle": (0, (5, 1, 1, 1)) if strokes else "-",
         }
 
+    def entry(self, model: str, remark: str = "", *, shown: bool = True) -> Line2D:
+        """Return a model's entry in a legend.
+
+        Parameters
+        ----------
+        model
+            Name of the model.
+        remark
+            Written right behind its label.
+        shown
+            Whether the model has a line, or only its label.
+        """
+        label = f"{self.label(model)}{remark}"
+        return Line2D([], [], **(self.look(model) if shown else NO_LINE), label=label)
+
     def order(self, modality: str) -> list[str]:
         """Return the models of a modality in the order of the study's plots."""
         rows = self._rows[self._rows["modality"] == modality]
         return [str(name) for name in rows.sort_values("order").index]
+
+
+def place_legend(
+    figure: Figure, handles: Sequence[Any], left: float, top: float, **options: Any
+) -> None:
+    """Put a legend at a place in millimeters from the top left corner.
+
+    Entries without a line or marker, which say what is missing, are gray.
+    """
+    width, height = size(figure)
+    legend = figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(left / width, 1 - top / height),
+        borderpad=0.0,
+        labelspacing=0.3,
+        **options,
+    )
+    for handle, text in zip(handles, legend.get_texts(), strict=True):
+        if isinstance(handle, Line2D) and handle.get_color() == CHANCE_COLOR:
+            text.set_color(CHANCE_COLOR)
+
+
+def place_note(figure: Figure, left: float, top: float, note: str) -> None:
+    """Write small gray text at a place in millimeters from the top left corner."""
+    text_at(figure, left, top, note, fontsize=SMALL, color=GRAY)
+
+
+def stage_places(axes: Axes, rows: pd.DataFrame) -> dict[int, int]:
+    """Lay out the stages of rows side by side, and return the place of each.
+
+    Parameters
+    ----------
+    axes
+        Whose abscissa it is.
+    rows
+        ``stage_index`` orders the stages; the first ``stage`` that has it names it.
+    """
+    stages = rows.drop_duplicates("stage_index").sort_values("stage_index")
+    stage_axis(axes, stages["stage"].tolist())
+    return {int(index): place for place, index in enumerate(stages["stage_index"])}

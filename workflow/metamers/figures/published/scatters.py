@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.lines import Line2D
 
-from metamers.figures.published.looks import Looks, Tables
-from metamers.figures.published.networks import MISSING
-from metamers.figures.published.people import LEGEND
+from metamers.figures.published.looks import Looks, Tables, place_legend, place_note
+from metamers.figures.published.panels import COMPARED
+from metamers.figures.published.source import PUBLISHED, Source
 from metamers.figures.style import (
     SMALL,
     TWO_COLUMNS,
     axes_at,
     gap,
     new_figure,
-    size,
     styled,
     text_at,
 )
@@ -28,11 +26,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REGION_NAMES = {"all_aud_voxels": "all auditory voxels"}
+CORTEX_NOTE = (
+    "Six of the paper's seventeen networks, whose regressions are published; the "
+    "correlations are of these six. SpecTemp, the baseline, is shown apart."
+)
+# Rank correlations of the printed figures 8e and 8f.
+PRINTED = {"vision": "0.938", "audio": "0.863"}
 LINE = 3.3
 
 
 @styled
-def plot_brain_scores(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
+def plot_brain_scores(
+    tables: Tables, name: str, source: Source = PUBLISHED
+) -> tuple[Figure, pd.DataFrame]:
     """Plot figure 7b: Brain-Scores against people's recognition.
 
     Parameters
@@ -41,20 +47,22 @@ def plot_brain_scores(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
         ``brain_scores``: points of `brain_score_points`; ``correlations``; ``models``.
     name
         ``figure_7b``.
+    source
+        Whose networks they are.
     """
     points = tables["brain_scores"]
-    figure = new_figure(TWO_COLUMNS, 92.0)
+    figure = new_figure(TWO_COLUMNS, 92.0 if len(points) else 55.0)
     looks = Looks(tables["models"])
     for place, area in enumerate(AREAS):
         left = 15.0 + place * 43.0
         axes = axes_at(figure, left, 13.0, 34.0, 34.0)
+        text_at(figure, left, 2.0, area, fontweight="bold")
         part = points[points["area"] == area] if len(points) else points
         if part.empty:
-            gap(axes, "the published Brain-Scores\nare not here")
+            gap(axes, source.no_brain_scores)
             continue
         _draw_points(axes, part, "score", None, looks)
         axes.set_xlabel(f"Brain-Score {area}")
-        text_at(figure, left, 2.0, area, fontweight="bold")
         found = _statistics(tables["correlations"], f"Brain-Score {area} ", "7b")
         if found:
             given = f"given depth ρ = {found['rho_given_depth']:.2f}"
@@ -68,7 +76,9 @@ def plot_brain_scores(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
 
 
 @styled
-def plot_cortex(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
+def plot_cortex(
+    tables: Tables, name: str, source: Source = PUBLISHED
+) -> tuple[Figure, pd.DataFrame]:
     """Plot figure 7d: prediction of auditory cortex against people's recognition.
 
     Parameters
@@ -77,20 +87,22 @@ def plot_cortex(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
         ``best_stages``, ``correlations``, ``models``.
     name
         ``figure_7d``.
+    source
+        Whose networks they are.
     """
     points = tables["best_stages"].dropna(subset=["people"])
-    figure = new_figure(TWO_COLUMNS, 77.0)
+    figure = new_figure(TWO_COLUMNS, 77.0 if len(points) else 46.0)
     looks = Looks(tables["models"])
     for place, region in enumerate(REGIONS):
         left = 15.0 + place * 34.0
         axes = axes_at(figure, left, 11.0, 27.0, 27.0)
-        part = points[points["roi"] == region]
-        if part.empty:
-            gap(axes, "no data")
-            continue
-        _draw_points(axes, part, "score", "sem", looks)
         title = REGION_NAMES.get(region, region)
         text_at(figure, left, 2.0, title, fontweight="bold")
+        part = points[points["roi"] == region]
+        if part.empty:
+            gap(axes, source.no_cortex)
+            continue
+        _draw_points(axes, part, "score", "sem", looks)
         found = _statistics(tables["correlations"], f", {region} ", "7d")
         if found:
             p = f"ρ = {found['rho']:.2f}, p = {found['p_rho_bonferroni5']:.2f}"
@@ -100,20 +112,15 @@ def plot_cortex(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
             axes.set_ylabel("recognition by people\nat the best stage")
     names = [m for m in looks.order("audio") if m in set(points["model"])]
     _legend(figure, looks, names, 15.0, 52.0, 2)
-    text_at(
-        figure,
-        15.0,
-        72.0,
-        "Six of the paper's seventeen networks, whose regressions are published; the "
-        "correlations are of these six. SpecTemp, the baseline, is shown apart.",
-        fontsize=SMALL,
-        color="#444444",
-    )
+    if len(points):
+        place_note(figure, 15.0, 72.0, CORTEX_NOTE)
     return figure, points
 
 
 @styled
-def plot_transfer(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
+def plot_transfer(
+    tables: Tables, name: str, source: Source = PUBLISHED
+) -> tuple[Figure, pd.DataFrame]:
     """Plot figure 8e or 8f: people against other networks, all stages of all models.
 
     Parameters
@@ -123,6 +130,8 @@ def plot_transfer(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
         ``models``.
     name
         ``figure_8e`` (vision) or ``figure_8f`` (audio).
+    source
+        Whose networks they are.
     """
     modality = "vision" if name == "figure_8e" else "audio"
     points = scatter(tables["recognition"], modality)
@@ -131,7 +140,7 @@ def plot_transfer(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
     figure = new_figure(140.0, 66.0 + LINE * -(-len(names) // 2))
     axes = axes_at(figure, 12.0, 6.0, 44.0, 44.0)
     if points.empty:
-        gap(axes, MISSING)
+        gap(axes, source.no_transfer)
         return figure, points
     for model in names:
         part = points[points["model"] == model]
@@ -141,14 +150,27 @@ def plot_transfer(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
     _unit_axes(axes)
     axes.set_xlabel("recognition by people")
     axes.set_ylabel("recognition by other networks")
+    lines = [f"{len(points)} stages of {len(names)} models"]
+    lines += _correlation_lines(tables["correlations"], modality)
+    count, paper = len(names), COMPARED[modality]
+    printed = f"(paper: ρ = {PRINTED[modality]})"
+    lines += ["", f"{count} of the paper's {paper} networks", printed]
+    if count < paper:
+        lines[-2:] = [f"{lines[-2]};", f"{source.others} {printed}"]
+    text_at(figure, 62.0, 8.0, "\n".join(lines), linespacing=1.4)
+    _legend(figure, looks, names, 12.0, 61.0, 2)
+    return figure, points
+
+
+def _correlation_lines(correlations: pd.DataFrame, modality: str) -> list[str]:
+    """Write the correlations of figure 8e or 8f, where there are points enough."""
     sense = "audio" if modality == "audio" else "visual"
-    table = tables["correlations"]
-    chosen = table[
-        table["quantity"].str.startswith(f"human vs other networks, {sense}")
-    ]
+    quantity = correlations["quantity"].astype("str")
+    chosen = correlations[quantity.str.startswith(f"human vs other networks, {sense}")]
+    if chosen.empty:
+        return ["too few for a correlation"]
     values = chosen.set_index("statistic")["value"]
     lines = [
-        f"{len(points)} stages of {len(names)} models",
         f"R² = {values['R2']:.3f}",
         f"Spearman's ρ = {values['rho']:.3f}",
         f"Kendall's τ = {values['tau']:.3f}",
@@ -156,16 +178,7 @@ def plot_transfer(tables: Tables, name: str) -> tuple[Figure, pd.DataFrame]:
         f"depth alone: ρ = {values['rho_depth_only']:.3f}",
         f"given depth: ρ = {values['rho_given_depth']:.3f}",
     ]
-    if modality == "vision":
-        lines += [
-            "",
-            "20 of the paper's 29 networks;",
-            "the answers of the others are",
-            "not published (paper: ρ = 0.938)",
-        ]
-    text_at(figure, 62.0, 8.0, "\n".join(lines), linespacing=1.4)
-    _legend(figure, looks, names, 12.0, 61.0, 2)
-    return figure, points
+    return [line.replace("-", "\N{MINUS SIGN}") for line in lines]
 
 
 def _draw_points(
@@ -216,17 +229,18 @@ def _legend(
 ) -> None:
     if not names:
         return
-    width, height = size(figure)
-    handles = [
-        Line2D([], [], **looks.look(name) | {"linestyle": ""}, label=looks.label(name))
-        for name in names
-    ]
-    figure.legend(
-        handles=handles,
+    handles = []
+    for name in names:
+        entry = looks.entry(name)
+        entry.set_linestyle("")
+        handles.append(entry)
+    place_legend(
+        figure,
+        handles,
+        left,
+        top,
         ncols=columns,
-        bbox_to_anchor=(left / width, 1 - top / height),
         fontsize=SMALL,
         handletextpad=0.3,
         columnspacing=1.5,
-        **LEGEND,
     )

@@ -6,11 +6,9 @@ there already and fits is not fetched again, so that a broken-off download goes 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from metamers.downloads import download, sha256_of
 from metamers.errors import StudyError
 from metamers.files import atomic_path
 from metamers.recognition.published.manifest import PublishedFile
@@ -25,9 +24,6 @@ from metamers.recognition.published.manifest import PublishedFile
 logger = logging.getLogger(__name__)
 
 PARALLEL = 8
-ATTEMPTS = 3
-WAIT_SECONDS = 1.0
-SECONDS = 30.0
 COLUMNS = ["path", "bytes", "sha256", "status", "reason"]
 MIRROR_VARIABLE = "METAMERS_PUBLISHED_MIRROR"
 HERE, MISSING = "here", "missing"
@@ -148,7 +144,7 @@ def _get(
     file: PublishedFile, target: Path, mirror: str | Path | None
 ) -> tuple[str, str]:
     """Put one file in its place unless it is there; return its status and a reason."""
-    if target.is_file() and _digest(target) == file.sha256:
+    if target.is_file() and sha256_of(target) == file.sha256:
         return HERE, ""
     if mirror is None:
         _download(file, target)
@@ -156,7 +152,7 @@ def _get(
     source = Path(mirror) / file.path
     if not source.is_file():
         return MISSING, f"not in the local copy {mirror}"
-    if source.stat().st_size != file.bytes or _digest(source) != file.sha256:
+    if source.stat().st_size != file.bytes or sha256_of(source) != file.sha256:
         raise StudyError(
             f"{source}: its content is not the published one (sha256 {file.sha256}); "
             "remove it from the local copy, or copy it again"
@@ -167,40 +163,18 @@ def _get(
 
 
 def _download(file: PublishedFile, target: Path) -> None:
-    """Download one file with pooch, which checks it before it appears."""
-    import pooch
-    import requests
+    """Download one file of the public repository."""
 
-    downloader = pooch.HTTPDownloader(timeout=SECONDS)
-    pooch.get_logger().setLevel(logging.WARNING)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with atomic_path(target) as temporary:
-                pooch.retrieve(
-                    file.url,
-                    known_hash=f"sha256:{file.sha256}",
-                    fname=temporary.name,
-                    path=temporary.parent,
-                    downloader=downloader,
-                )
-            return
-        except ValueError as error:
+    def check(path: Path) -> None:
+        if sha256_of(path) != file.sha256:
             raise StudyError(
                 f"{file.url}: what was downloaded is not the published file (sha256 "
-                f"{file.sha256}): {error}. Something on the way changes it; try "
-                "another network, or set published_mirror to a copy of the repository"
-            ) from None
-        except (requests.RequestException, OSError) as error:
-            logger.info("%s, attempt %d: %s", file.url, attempt, error)
-            reason = error
-            time.sleep(WAIT_SECONDS * (attempt < ATTEMPTS))
-    raise StudyError(
-        f"{file.url}: cannot be downloaded ({reason}). Check the network and run the "
-        "same command again, which goes on where it stopped; without network, set "
-        "published_mirror to a folder with a copy of the public repository"
+                f"{file.sha256}). Something on the way changes it; try another "
+                "network, or set published_mirror to a copy of the repository"
+            )
+
+    without = (
+        "without network, set published_mirror to a folder with a copy of the public "
+        "repository"
     )
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    download(file.url, target, check, without)

@@ -1,6 +1,6 @@
 """The published answers of networks to each other's metamers.
 
-One file for each network that answers and each whose metamers they are (PAPER.md E.10;
+One file for each network that answers and each whose metamers they are (released code;
 released code, network_network_evaluations). A metamer's position means something only
 in one generator and stage: the lists are in the order of the file system and lack the
 metamers that failed the study's screening.

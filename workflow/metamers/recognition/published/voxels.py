@@ -1,6 +1,6 @@
 """The published regressions of auditory cortex on the stages of networks.
 
-One file for each network and stage (PAPER.md E.9; released code,
+One file for each network and stage (released code,
 regression_results): explained variance of 7,694 voxels of eight participants in ten
 splits of the sounds. What is read of each voxel is the median over splits, and of each
 participant and region the median over voxels.

@@ -1,4 +1,4 @@
-"""Accuracy under attack of the three networks of figure 6 (PAPER.md E.7)."""
+"""Accuracy under attack of the three networks of figure 6."""
 
 from __future__ import annotations
 

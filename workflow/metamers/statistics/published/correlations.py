@@ -1,7 +1,6 @@
 """The study's correlations with people's recognition, and what depth alone gives.
 
-Sources are named as the published notebooks that print the numbers (STATS.md 4;
-PAPER.md E.8 to E.10); rows that no notebook prints have the source ``this project``.
+Sources are named as the published notebooks that print the numbers; rows that no notebook prints have the source ``this project``.
 """
 
 from __future__ import annotations
@@ -206,7 +205,7 @@ def depth_by_model(recognition: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `COLUMNS`: rho, rho with depth alone and rho given depth of each model that has
-        both; PAPER.md H 26.
+        both.
     """
     rows: list[dict[str, Any]] = []
     for modality in ("vision", "audio"):

@@ -1,6 +1,6 @@
 """Networks as predictors of auditory cortex: best stages and paired comparisons.
 
-Figure 8 of the preprint and figure 7d of the paper (PAPER.md E.9; STATS.md 3), from
+Figure 8 of the preprint and figure 7d of the paper, from
 medians of explained variance by model, stage, region of interest and participant.
 """
 

@@ -1,7 +1,7 @@
 """Published recognition of each model's metamers: by people, and by other networks.
 
 A person's and a network's value of a model and stage are those of the study's scatter
-plots (PAPER.md E.10): the mean over all participants of all experiments that held the
+plots: the mean over all participants of all experiments that held the
 model, and the mean over the networks that answered.
 """
 

@@ -30,7 +30,7 @@ TABLE_DIGITS = 5
 # A double that was printed in full agrees with ours to this many digits.
 FULL_DIGITS = 10
 STANDARD_ERRORS = 4
-# Rank statistics over tied means differ in the fourth digit (STATS.md 4).
+# Rank statistics over tied means differ in the fourth digit.
 RANK_TOLERANCE = 1e-3
 TABLE_STATISTICS = (
     "SumSq",

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 KEYS = ["modality", "repo_experiment", "analysis", "label", "models"]
 # The published table of this model was computed without its final stage, which is the
-# same tensor as the stage before it (DF 6, not 7; STATS.md 2).
+# same tensor as the stage before it (DF 6, not 7).
 WITHOUT_FINAL = {("network_vs_human", "CLIP_resnet50")}
 
 
