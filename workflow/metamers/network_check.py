@@ -6,12 +6,14 @@ Snakemake never imports torch: the first reading of a study asks this module, ru
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import math
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from metamers.study.slices import input_shape, resolved_entry
 
 Facts = dict[str, Any]
 
+# Processes that check networks at a time; each may hold the largest network.
+MOST_PROCESSES = 4
 CACHE = Path(".snakemake") / "metamers" / "checked_networks.json"
 
 
@@ -37,7 +41,8 @@ def questions(study: Study) -> dict[str, dict[str, Any]]:
         if name in NETWORK_PACKAGES
     }
     for name, model in study.models.items():
-        entry = {**resolved_entry(study, name), "training": None, "weights": None}
+        resolved = resolved_entry(study, name)
+        entry = {**resolved, "training": None, "weights": None, "seed": None}
         task = study.tasks[model.task]
         found[name] = {
             "entry": entry,
@@ -139,22 +144,34 @@ def _read_cache(cache: Path) -> dict[str, Facts]:
 
 
 def _ask(new: dict[str, dict[str, Any]]) -> dict[str, Facts]:
-    """Have a process that may import torch check some networks."""
+    """Have processes that may import torch check some networks."""
     root = Path(__file__).resolve().parents[1]
     path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    process = subprocess.run(
-        [sys.executable, "-m", "metamers.network_check"],
-        input=json.dumps(new),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    if process.returncode:
-        raise StudyError(
-            "the networks of the study could not be checked; the check says:\n"
-            + process.stderr[-3000:]
+    names = list(new)
+    count = min(len(names), os.cpu_count() or 1, MOST_PROCESSES)
+    parts = [{name: new[name] for name in names[one::count]} for one in range(count)]
+
+    def answers(part: dict[str, dict[str, Any]]) -> dict[str, Facts]:
+        process = subprocess.run(
+            [sys.executable, "-m", "metamers.network_check"],
+            input=json.dumps(part),
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         )
-    return json.loads(process.stdout.splitlines()[-1])
+        if process.returncode:
+            raise StudyError(
+                "the networks of the study could not be checked; the check says:\n"
+                + process.stderr[-3000:]
+            )
+        found: dict[str, Facts] = json.loads(process.stdout.splitlines()[-1])
+        return found
+
+    with ThreadPoolExecutor(count) as pool:
+        found = {}
+        for one in pool.map(answers, parts):
+            found.update(one)
+    return found
 
 
 def check_one(question: dict[str, Any]) -> Facts:
@@ -165,19 +182,14 @@ def check_one(question: dict[str, Any]) -> Facts:
     dict
         ``problem``: what is wrong; or, if nothing is, ``flops`` and ``parameters``.
     """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
     from metamers.networks.network import build_network
-    from metamers.networks.stages import check_stages, example
+    from metamers.networks.stages import check_network, example
 
     entry, shape = question["entry"], tuple(question["input_shape"])
     try:
-        check_stages(entry, question["stages"], shape)
-        network = build_network(entry, seed=0).eval()
-        x = example(entry, shape)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            outputs = network(x).shape
+        network = build_network(entry, seed=0).eval().requires_grad_(False)
+        check_network(network, entry, question["stages"], shape)
+        outputs, flops = _forward(network, example(entry, shape))
     except StudyError as error:
         return {"problem": str(error)}
     except Exception as error:
@@ -190,9 +202,25 @@ def check_one(question: dict[str, Any]) -> Facts:
             "or give the task a decision"
         )
         return {"problem": problem}
-    flops = counter.get_total_flops() / len(x) + _front_end_flops(network)
+    flops += _front_end_flops(network)
     parameters = sum(value.numel() for value in network.parameters())
     return {"flops": flops, "parameters": parameters}
+
+
+def _forward(network: Any, x: Any) -> tuple[tuple[int, ...], float]:
+    """Return the shape of a network's outputs, and the operations of one stimulus."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.no_grad():
+        try:
+            # Operations are counted without being done, where a network allows that.
+            with FlopCounterMode(display=False) as counter:
+                shape = copy.deepcopy(network).to("meta")(x.to("meta")).shape
+        except (NotImplementedError, RuntimeError):
+            with FlopCounterMode(display=False) as counter:
+                shape = network(x).shape
+    return tuple(shape), counter.get_total_flops() / len(x)
 
 
 def _front_end_flops(network: Any) -> float:

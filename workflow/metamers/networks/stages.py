@@ -271,6 +271,17 @@ def check_stages(
         the network does not take such stimuli.
     """
     network = build_network(entry, seed=0).eval().requires_grad_(False)
+    return check_network(network, entry, stages, input_shape, straight_through)
+
+
+def check_network(
+    network: Network,
+    entry: dict[str, Any],
+    stages: dict[str, str],
+    input_shape: tuple[int, ...],
+    straight_through: dict[str, bool] | None = None,
+) -> list[StageDescription]:
+    """See that the stages of a network that is built exist; else as `check_stages`."""
     for name, path in stages.items():
         try:
             _find_module(network, path)
