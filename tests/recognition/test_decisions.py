@@ -143,3 +143,11 @@ def test_tables_need_no_torch():
     lines = [f"import metamers.recognition.{name}" for name in modules.split()]
     lines += ["import sys", "assert 'torch' not in sys.modules"]
     subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+def test_outputs_of_a_second_label_are_no_answers():
+    logits = np.array([[0.1, 0.3, 0.2, 9.0], [0.5, 0.1, 0.0, -1.0]])
+    decision = {"kind": "argmax", "outputs": 3}
+    np.testing.assert_array_equal(decide(logits, decision), [1, 0])
+    np.testing.assert_array_equal(decide(torch.from_numpy(logits), decision), [1, 0])
+    np.testing.assert_array_equal(decide(logits, {"kind": "argmax"}), [3, 0])

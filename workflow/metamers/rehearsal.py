@@ -92,6 +92,10 @@ def miniature_of(content: Mapping[str, Any], small: Content, data: Path) -> Cont
         modality: _recipe(recipe, small)
         for modality, recipe in content["recipes"].items()
     }
+    found["tasks"] = {
+        name: _task(task, small["sounds"]["words"])
+        for name, task in content["tasks"].items()
+    }
     stages = shared_stages(content["models"], small["stages_of_one"])
     found["models"] = {
         name: _model(name, entry, stages[name], small)
@@ -134,6 +138,13 @@ def shared_stages(models: Mapping[str, Content], of_one: int) -> dict[str, list[
         for turn, member in enumerate(members):
             found[member] = [chosen[turn % len(chosen)]]
     return found
+
+
+def _task(task: Content, words: int) -> Content:
+    if not task.get("second"):
+        return task
+    # The words and the null word.
+    return {**task, "second": {**task["second"], "after": words + 1}}
 
 
 def _spread(stages: list[str], count: int) -> list[str]:

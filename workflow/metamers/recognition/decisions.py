@@ -35,8 +35,8 @@ def decide(logits: Logits, decision: Mapping[str, Any]) -> Logits:
     logits
         (n, classes), array or tensor.
     decision
-        ``{"kind": "argmax"}``, or ``{"kind": "mapped_maximum", "map": {category:
-        [class indices]}}``.
+        ``{"kind": "argmax"}``, with ``"outputs"`` of the first so many logits; or
+        ``{"kind": "mapped_maximum", "map": {category: [class indices]}}``.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def decide(logits: Logits, decision: Mapping[str, Any]) -> Logits:
             "train it again with a smaller learning rate"
         )
     if kind == "argmax":
-        return _last_argmax(logits)
+        return _last_argmax(logits[..., : decision.get("outputs")])
     classes, owners = _classes_and_owners(decision["map"], logits.shape[-1])
     position = _last_argmax(logits[..., classes])
     if isinstance(position, np.ndarray):

@@ -63,7 +63,8 @@ def resolved_entry(study: Study, model: str) -> Settings:
 def _decision(study: Study, task: Task) -> Settings:
     """Return how logits become an answer, with its map."""
     if task.decision is None:
-        return {"kind": "argmax"}
+        first = {"outputs": task.second.after} if task.second else {}
+        return {"kind": "argmax", **first}
     decision = task.decision.model_dump()
     source = getattr(study.stimuli.vision, "source", None)
     if decision["map"] is None and source is not None and source.kind == "imagenet":

@@ -242,6 +242,9 @@ class SecondLabel(Section):
     """A label that the outputs after those of the task's own label are trained on."""
 
     label: Name = Field(description="label of the stimuli")
+    after: Count = Field(
+        description="outputs that come before: those of the task's own label"
+    )
     multi_label: bool = Field(
         False, description="a stimulus may have several of the labels"
     )
