@@ -13,7 +13,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) --r
 .DEFAULT_GOAL := help
 PUBLISHED := .venv.published
 
-.PHONY: help environment published demo smoke check-study rehearsal test-slurm showcase test lint format documentation clean
+.PHONY: help environment published demo smoke check-study check-gpu rehearsal test-slurm showcase test lint format documentation clean
 
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ smoke: environment  ## Run a few networks of both senses through every rule
 
 check-study: environment  ## Validate a study without running it: make check-study STUDY=paper
 	@$(BIN)/metamers check $(STUDY)
+
+check-gpu: environment  ## What to run first on a node with a GPU: two minutes
+	@$(BIN)/metamers check-gpu
 
 rehearsal: environment  ## Run a study in miniature: make rehearsal STUDY=paper [ONLY=figure_4]
 	@$(BIN)/metamers rehearse $(STUDY)

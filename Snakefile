@@ -21,6 +21,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/stimuli.smk"
+include: "workflow/rules/weights.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/synthesis.smk"
 include: "workflow/rules/recognition.smk"
@@ -50,6 +51,7 @@ localrules:
     analyse_controls,
     build_model_page,
     build_report,
+    fetch_weights,
     fetch_published,
     convert_published_people,
     convert_published_transfer,

@@ -3,8 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
 
-from metamers.training.augmentation import augment_images, excerpts, shift_sounds
+from metamers.training import augmentation
+from metamers.training.augmentation import (
+    augment_images,
+    change_colors,
+    changes_pictures,
+    crop_box,
+    excerpts,
+    shift_sounds,
+)
 
 
 def images(count=2, height=12, width=12):
@@ -116,3 +128,173 @@ def test_shorter_sounds_are_repeated():
     sounds = np.arange(4)[None].repeat(2, axis=0)
     cut = excerpts(sounds, np.array([0.0, 0.5]), 6)
     np.testing.assert_array_equal(cut, [[0, 1, 2, 3, 0, 1], [2, 3, 0, 1, 2, 3]])
+
+
+def picture(width=40, height=32):
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, size=(4, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def picture_draws(seed=0, **given):
+    """Draws of which those named are given: a slice of the module, or a number."""
+    found = np.random.default_rng(seed).random(augmentation.PICTURE_DRAWS)
+    for name, values in given.items():
+        found[getattr(augmentation, f"_{name.upper()}")] = values
+    return found
+
+
+def test_crops_are_drawn_as_torchvision_draws_them(monkeypatch):
+    # Its draws come from the same uniform ones, in its order: area and ratio of each
+    # try, then the place.
+    transform = v2.RandomResizedCrop(8, scale=(0.05, 1.0))
+    tries = []
+    for seed in range(300):
+        width, height = np.random.default_rng(seed).integers(8, 90, 2).tolist()
+        given = picture_draws(seed)
+        crop = given[augmentation._CROP]
+        pending = crop.tolist()
+
+        class Uniform:
+            def __init__(self, draws):
+                self.draws = draws
+
+            def uniform_(self, low, high):
+                value = low + (high - low) * self.draws.pop(0)
+                return torch.tensor([value], dtype=torch.float64)
+
+        places = crop[-2:].tolist()
+
+        def randint(low, high, size, places=places):
+            return torch.tensor([int(low + (high - low) * places.pop(0))])
+
+        with monkeypatch.context() as patch:
+            uniform = Uniform(pending)
+            patch.setattr(torch, "empty", lambda size, uniform=uniform: uniform)
+            patch.setattr(torch, "randint", randint)
+            image = tv_tensors.Image(np.zeros((height, width, 3)).transpose(2, 0, 1))
+            expected = transform.make_params([image])
+        box = crop_box(height, width, given, (0.05, 1.0))
+        assert box == tuple(expected[k] for k in ("top", "left", "height", "width"))
+        tries.append((22 - len(pending)) // 2)
+    assert max(tries) > 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        ((100, 10), (43, 0, 13, 10)),
+        ((10, 100), (0, 43, 10, 13)),
+        ((30, 30), (0, 0, 30, 30)),
+    ],
+)
+def test_where_no_crop_fits_the_middle_is_taken(shape, box):
+    # The largest area with sides of 4:3 is larger than these images.
+    impossible = picture_draws(crop=[0.999999, 0.9] * 10 + [0.5, 0.5])
+    assert crop_box(*shape, impossible, (1.0, 1.0)) == box
+
+
+@pytest.mark.parametrize("name", augmentation.COLORS)
+@pytest.mark.parametrize(("draw", "part"), [(0.0, -1.0), (0.75, 0.5)])
+def test_a_color_changes_by_its_factor(name, draw, part):
+    amounts = [0.3] * 4
+    amounts[augmentation.COLORS.index(name)] = draw
+    given = picture_draws(jitter=[0.0, 0.4, *amounts])
+    changed = change_colors(picture(), given, {"color_jitter": {name: 0.2}})
+    factor = 0.2 * part + (0.0 if name == "hue" else 1.0)
+    expected = getattr(functional, f"adjust_{name}")(picture(), factor)
+    np.testing.assert_array_equal(np.asarray(changed), np.asarray(expected))
+
+
+def test_colors_change_in_the_order_drawn():
+    jitter = {"color_jitter": {"brightness": 0.9, "contrast": 0.9}}
+    found = set()
+    for order in np.linspace(0, 0.999, 24):
+        given = picture_draws(jitter=[0.0, order, 0.95, 0.02, 0.5, 0.5])
+        found.add(change_colors(picture(), given, jitter).tobytes())
+    bright, contrast = 1 + 0.9 * 0.9, 1 + 0.9 * (2 * 0.02 - 1)
+    one = functional.adjust_brightness(picture(), bright)
+    other = functional.adjust_contrast(picture(), contrast)
+    assert found == {
+        functional.adjust_contrast(one, contrast).tobytes(),
+        functional.adjust_brightness(other, bright).tobytes(),
+    }
+
+
+def test_a_factor_is_never_negative():
+    given = picture_draws(jitter=[0.0, 0.0, 0.0, 0.5, 0.5, 0.5])
+    black = change_colors(picture(), given, {"color_jitter": {"brightness": 3.0}})
+    assert not np.asarray(black).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("grey", lambda image: functional.rgb_to_grayscale(image, 3)),
+        ("solarize", lambda image: functional.solarize(image, 128)),
+        ("blur", lambda image: functional.gaussian_blur(image, [13, 13], [1.05, 1.05])),
+    ],
+)
+def test_a_part_of_the_images_is_changed(name, expected):
+    chosen = picture_draws(**{name: [0.29, 0.5] if name == "blur" else [0.29]})
+    spared = picture_draws(**{name: [0.31, 0.5] if name == "blur" else [0.31]})
+    changed = change_colors(picture(), chosen, {name: 0.3})
+    np.testing.assert_array_equal(np.asarray(changed), np.asarray(expected(picture())))
+    same = change_colors(picture(), spared, {name: 0.3})
+    np.testing.assert_array_equal(np.asarray(same), np.asarray(picture()))
+
+
+def test_a_part_of_the_images_keeps_its_colors():
+    jitter = {"color_jitter": {"brightness": 0.5, "probability": 0.8}}
+    chosen = picture_draws(jitter=[0.79, 0.0, 0.9, 0.5, 0.5, 0.5])
+    spared = picture_draws(jitter=[0.81, 0.0, 0.9, 0.5, 0.5, 0.5])
+    assert change_colors(picture(), chosen, jitter).tobytes() != picture().tobytes()
+    assert change_colors(picture(), spared, jitter).tobytes() == picture().tobytes()
+
+
+def test_small_and_grey_images_can_be_changed():
+    small = picture().convert("L").resize((4, 4))
+    everything = {
+        "color_jitter": dict.fromkeys(augmentation.COLORS, 0.3),
+        "grey": 1.0,
+        "blur": 1.0,
+        "solarize": 1.0,
+    }
+    changed = change_colors(small, picture_draws(), everything)
+    assert changed.mode == "L"
+    assert changed.size == (4, 4)
+
+
+def test_which_changes_are_made_picture_by_picture():
+    assert not changes_pictures({"shift": 1.0, "flip": True, "lighting": 0.1})
+    assert not changes_pictures({"crop": None, "grey": 0.0})
+    assert changes_pictures({"crop": [0.08, 1.0]})
+    assert changes_pictures({"solarize": 0.2})
+
+
+def test_lighting_adds_one_color_along_the_components():
+    count = 4000
+    given = torch.rand(
+        count,
+        augmentation.PICTURE_DRAWS,
+        generator=torch.Generator().manual_seed(0),
+        dtype=torch.float64,
+    )
+    x = torch.full((count, 3, 2, 2), 0.5)
+    lit = augmentation.add_lighting(x, given, 0.05)
+    added = (lit - x).double()
+    torch.testing.assert_close(added, added[:, :, :1, :1].expand_as(added))
+    colors = added[:, :, 0, 0]
+    vectors = torch.tensor(augmentation.COLOR_EIGENVECTORS, dtype=torch.float64)
+    # The published vectors are rounded to four digits.
+    torch.testing.assert_close(
+        vectors.T @ vectors, torch.eye(3, dtype=torch.float64), atol=2e-3, rtol=0
+    )
+    along = colors @ vectors
+    expected = 0.05 * torch.tensor(augmentation.COLOR_EIGENVALUES, dtype=torch.float64)
+    torch.testing.assert_close(along.std(dim=0), expected, rtol=0.04, atol=0)
+    assert along.mean(dim=0).abs().max() < 0.05 * expected.max()
+    zero = augmentation.add_lighting(x[:1], torch.zeros_like(given[:1]), 0.05)
+    assert zero.isfinite().all()
+    bright = augmentation.add_lighting(torch.ones_like(x), given, 5.0)
+    assert bright.min() >= 0.0 and bright.max() <= 1.0

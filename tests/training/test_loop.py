@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.numpy import load_file
+from safetensors.torch import save_file
 
 from metamers.errors import StudyError
 from metamers.networks.network import build_network, save_weights
@@ -207,10 +208,13 @@ def test_an_untrained_network_has_its_initial_weights(image_file, image_entry):
     assert 0 <= row["test_accuracy"] <= 1
 
 
-def test_given_weights_are_not_trained(image_file, image_entry, tmp_path):
+def test_given_weights_without_a_recipe_are_not_trained(
+    image_file, image_entry, tmp_path
+):
     network = build_network(image_entry, seed=9)
     save_weights(network, tmp_path / "weights.safetensors")
     entry = {**image_entry, "weights": {"path": str(tmp_path / "weights.safetensors")}}
+    entry["training"] = None
     result = train(entry, image_file, study_seed=0)
     for name, value in network.state_dict().items():
         assert torch.equal(result.network.state_dict()[name], value)
@@ -230,3 +234,64 @@ def test_a_perturbation_of_a_missing_front_end_is_refused(sound_file, sound_entr
     sound_entry["training"]["perturbation"]["domain"] = "frontend"
     with pytest.raises(StudyError, match="did you mean 'front_end'"):
         train(sound_entry, sound_file, study_seed=0)
+
+
+def test_training_goes_on_from_given_weights(image_file, image_entry, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    network = build_network(image_entry, seed=9)
+    save_weights(network, path)
+    image_entry["training"].update(epochs=1, learning_rate=1e-30)
+    entry = {**image_entry, "weights": {"path": str(path)}}
+    result = train(entry, image_file, study_seed=0)
+    assert result.history["epoch"].tolist() == [1]
+    for name, value in network.named_parameters():
+        found = dict(result.network.named_parameters())[name]
+        torch.testing.assert_close(found, value, rtol=0, atol=1e-12)
+
+
+def test_a_read_out_is_trained_on_given_weights(image_file, image_entry, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    given = train({**image_entry, "training": None}, image_file, study_seed=7)
+    save_weights(given.network, path)
+    image_entry["training"].update(trainable=["final"], learning_rate=1.0)
+    entry = {**image_entry, "weights": {"path": str(path)}}
+    result = train(entry, image_file, study_seed=0)
+    learned = {
+        name
+        for name, value in given.network.state_dict().items()
+        if not torch.equal(result.network.state_dict()[name], value)
+    }
+    assert learned == {"body.final.weight", "body.final.bias"}
+    assert result.history["test_accuracy"].iloc[-1] > 0.8
+    assert given.history["test_accuracy"].iloc[-1] < 0.6
+
+
+def test_given_weights_may_lack_the_read_out_that_is_trained(
+    image_file, image_entry, tmp_path
+):
+    path = tmp_path / "weights.safetensors"
+    body = build_network(image_entry, seed=9).body.state_dict()
+    save_file({k: v for k, v in body.items() if not k.startswith("final")}, path)
+    image_entry["training"].update(trainable=["final"], epochs=1)
+    entry = {**image_entry, "weights": {"path": str(path)}}
+    result = train(entry, image_file, study_seed=0)
+    assert torch.equal(result.network.body.conv.weight, body["conv.weight"])
+    assert np.isfinite(result.history["training_loss"]).all()
+    entry["training"] = None
+    with pytest.raises(StudyError, match=r"missing: final\.bias"):
+        train(entry, image_file, study_seed=0)
+
+
+def test_processes_that_read_change_nothing(image_file, image_entry):
+    alone = train(image_entry, image_file, study_seed=0)
+    assert_same(alone, train(image_entry, image_file, study_seed=0, workers=2))
+
+
+def test_an_early_checkpoint_is_the_longer_training_stopped(image_file, image_entry):
+    whole = train(image_entry, image_file, study_seed=0)
+    image_entry["training"]["stop_after"] = 2
+    early = train(image_entry, image_file, study_seed=0)
+    pd.testing.assert_frame_equal(
+        early.history[REPEATABLE], whole.history[REPEATABLE][:2], check_exact=True
+    )
+    assert early.history["learning_rate"].iloc[-1] > 0.04

@@ -66,3 +66,20 @@ def test_an_unknown_schedule_is_refused():
     training = {"epochs": 1, "learning_rate": 1.0, "schedule": {"kind": "one-cycle"}}
     with pytest.raises(StudyError, match="did you mean 'one_cycle'"):
         learning_rate(training, 0, 10)
+
+
+@pytest.mark.parametrize("kind", ["one_cycle", "step"])
+def test_warming_up_rises_from_zero_times_the_schedule(kind):
+    schedule = {"kind": kind, "every": 2, "factor": 0.1}
+    training = {"epochs": 4, "learning_rate": 0.1, "schedule": schedule}
+    plain = [learning_rate(training, step, 5) for step in range(20)]
+    warm = {**training, "warm_up_steps": 8}
+    found = [learning_rate(warm, step, 5) for step in range(20)]
+    expected = [rate * min(step / 8, 1) for step, rate in enumerate(plain)]
+    assert found == pytest.approx(expected, rel=1e-15)
+    assert found[0] == 0
+    assert found[8:] == plain[8:]
+    assert [learning_rate({**training, "warm_up_steps": 0}, s, 5) for s in (0, 7)] == [
+        plain[0],
+        plain[7],
+    ]

@@ -1,9 +1,11 @@
 """Networks that are not trained here: given weights, and untrained ones."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from metamers.errors import StudyError
 from metamers.networks.network import build_network, save_weights
@@ -85,23 +87,79 @@ def test_wrong_weights_are_refused(image_entry, tmp_path):
         load_given_weights(build_network(arguments, seed=0), {"path": str(path)})
 
 
-def test_a_download_of_another_checksum_is_refused(image_entry, tmp_path, monkeypatch):
-    import pooch
-
-    source = tmp_path / "weights.safetensors"
+def test_a_download_is_checked_and_kept(image_entry, tmp_path, monkeypatch):
     network = build_network(image_entry, seed=5)
-    save_weights(network, source)
-    checksum = hashlib.sha256(source.read_bytes()).hexdigest()
-    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache")
+    save_weights(network, tmp_path / "weights.safetensors")
+    content = (tmp_path / "weights.safetensors").read_bytes()
+    checksum = hashlib.sha256(content).hexdigest()
+    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache")
+    asked = []
 
-    def copy(url, output_file, pooch_object, **options):
-        with open(output_file, "wb") as file:
-            file.write(source.read_bytes())
+    def send(url, output_file, pooch, **options):
+        asked.append(url)
+        Path(output_file).write_bytes(content)
 
-    monkeypatch.setattr("pooch.core.choose_downloader", lambda *a, **k: copy)
-    url = "https://example.org/weights.safetensors"
+    monkeypatch.setattr("pooch.HTTPDownloader", lambda **options: send)
+    url = "https://example.org/weights.safetensors?download=1"
     other = build_network(image_entry, seed=6)
-    with pytest.raises(StudyError, match=r"example\.org"):
+    with pytest.raises(StudyError, match=rf"example\.org.* is {checksum}, not 0000"):
         load_given_weights(other, {"url": url, "sha256": "0" * 64})
-    load_given_weights(other, {"url": url, "sha256": checksum})
+    for _ in range(2):
+        load_given_weights(other, {"url": url, "sha256": checksum})
     assert torch.equal(other.body.final.weight, network.body.final.weight)
+    assert asked == [url, url]
+    # A file that was changed there is fetched again.
+    (tmp_path / "cache" / f"{checksum}.safetensors").write_bytes(b"changed")
+    load_given_weights(other, {"url": url, "sha256": checksum})
+    assert asked == [url] * 3
+
+
+def test_what_is_trained_from_there_may_be_missing(image_entry, tmp_path):
+    trained = build_network(image_entry, seed=5)
+    state = {
+        key: value
+        for key, value in trained.body.state_dict().items()
+        if not key.startswith("final.")
+    }
+    path = tmp_path / "backbone.pth"
+    torch.save({"state_dict": state}, path)
+    weights = {"path": str(path), "rules": {"lacks": ["final"]}}
+
+    def load(weights, training=None):
+        network = build_network(image_entry, seed=6)
+        initial = network.body.final.weight.detach().clone()
+        load_given_weights(network, weights, training)
+        assert torch.equal(network.body.conv.weight, trained.body.conv.weight)
+        return torch.equal(network.body.final.weight, initial)
+
+    assert load(weights, {"trainable": ["final"]})
+    # Where all learn, what public weights are known to lack.
+    assert load(weights, {"trainable": []})
+    for wrong, training in (
+        (weights, None),
+        (weights, {"trainable": ["norm"]}),
+        ({"path": str(path)}, {"trainable": []}),
+    ):
+        with pytest.raises(StudyError, match=r"missing: final\.bias, final\.weight"):
+            load(wrong, training)
+    head = {
+        "final.weight": trained.body.final.weight.detach().clone(),
+        "final.bias": trained.body.final.bias.detach().clone(),
+    }
+    save_file(head, tmp_path / "head.safetensors")
+    given = {**weights, "head": str(tmp_path / "head.safetensors")}
+    network = build_network(image_entry, seed=6)
+    load_given_weights(network, given)
+    for key, value in trained.state_dict().items():
+        assert torch.equal(network.state_dict()[key], value), key
+
+
+def test_rules_of_public_weights_are_used(image_entry, tmp_path):
+    trained = build_network(image_entry, seed=5)
+    state = {f"net.{key}": value for key, value in trained.body.state_dict().items()}
+    torch.save({"model": {**state, "text.token": torch.ones(2)}}, tmp_path / "w.pt")
+    rules = {"rename": {r"^net\.": ""}, "leave_out": [r"^text\."]}
+    network = build_network(image_entry, seed=6)
+    load_given_weights(network, {"path": str(tmp_path / "w.pt"), "rules": rules})
+    for key, value in trained.state_dict().items():
+        assert torch.equal(network.state_dict()[key], value), key

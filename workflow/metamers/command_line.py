@@ -206,6 +206,15 @@ def try_metamer(arguments: argparse.Namespace) -> None:
     _say(f"written          {arguments.output} (natural left, metamer right)")
 
 
+def check_gpu(arguments: argparse.Namespace) -> None:
+    """Check that a GPU computes, remembers and keeps pace as it should."""
+    from metamers.gpu_check import check_gpu as check_all
+
+    status = check_all(arguments.device, _say)
+    if status:
+        raise SystemExit(status)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="metamers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -232,6 +241,13 @@ def _parser() -> argparse.ArgumentParser:
         "--folder",
         default="results/rehearsal/inputs",
         help="where its study file and data are written",
+    )
+    added = command("check-gpu", check_gpu)
+    added.add_argument(
+        "--device",
+        choices=("cuda", "cpu"),
+        default="cuda",
+        help="cpu: go through the same parts in small, without a GPU",
     )
     command("documentation", documentation)
     added = command("stages", stages)

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -42,6 +43,8 @@ UNKNOWN_FLOPS, UNKNOWN_PARAMETERS = 8e9, 30e6
 # A job asks for this many times its estimate, within these minutes.
 MARGIN, LEAST_MINUTES, MOST_MINUTES = 4.0, 30, 1440
 BASE_MB = 1500
+# Memory of one more process that trains, and of one that reads stimuli for it.
+PROCESS_MB, WORKER_MB = 3000, 500
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,15 @@ class Estimate:
     Attributes
     ----------
     seconds
-        On one GPU if `gpu`, else on one core.
+        On its GPUs if `gpu`, else on its cores.
     gpu
         Whether the job runs on a GPU.
     memory_mb
         Of the machine.
     storage_mb
         Of its results.
+    processors
+        Number of GPUs if `gpu`, else of cores.
     measured
         Whether `seconds` is the mean of jobs of this rule that have run.
     """
@@ -66,6 +71,7 @@ class Estimate:
     gpu: bool
     memory_mb: float
     storage_mb: float
+    processors: int = 1
     measured: bool = False
 
 
@@ -105,6 +111,7 @@ class Costs:
         if work is not None:
             model = self._model(rule, wildcards)
             flops = work(self, wildcards) * self._fact(model, "flops", UNKNOWN_FLOPS)
+            flops /= self._processes(rule, wildcards)
             seconds += flops / self.speeds["flops_per_second"]["gpu" if gpu else "cpu"]
         mean = self._measured(rule)
         return Estimate(
@@ -112,6 +119,7 @@ class Costs:
             gpu=gpu,
             memory_mb=self._memory(rule, wildcards),
             storage_mb=self._storage(rule, wildcards),
+            processors=self._processes(rule, wildcards),
             measured=mean is not None,
         )
 
@@ -136,6 +144,12 @@ class Costs:
         return of
 
     # ------------------------------------------------------------------- parts
+
+    def _processes(self, rule: str, wildcards: Mapping[str, str]) -> int:
+        """Return on how many GPUs, or else cores, a job computes."""
+        if rule != "train_model":
+            return 1
+        return max(self.plan.training_gpus(SimpleNamespace(**wildcards)), 1)
 
     def _model(self, rule: str, wildcards: Mapping[str, str]) -> str:
         if rule == "run_controls":
@@ -164,6 +178,11 @@ class Costs:
             needed += 16 * parameters / 1e6
         if rule == "screen_metamers":
             needed += 2 * self.metamers_mb(wildcards["model"])
+        if rule == "train_model" and self.plan.gpus:
+            threads = self.plan.training_threads(SimpleNamespace(**wildcards))
+            processes = self._processes(rule, wildcards)
+            # Each process that trains imports torch; those that read stimuli less.
+            needed += PROCESS_MB * (processes - 1) + WORKER_MB * (threads - processes)
         return needed
 
     def _storage(self, rule: str, wildcards: Mapping[str, str]) -> float:
@@ -311,7 +330,7 @@ def cost_report(costs: Costs) -> str:
         found = costs.estimate(rule, wildcards)
         row = rows.setdefault(rule, [0, 0.0, 0.0, 0.0])
         row[0] += 1
-        row[1 if found.gpu else 2] += found.seconds / 3600
+        row[1 if found.gpu else 2] += found.processors * found.seconds / 3600
         # The shards of metamers are packed and stand twice.
         row[3] += found.storage_mb / 1000
         if found.measured:

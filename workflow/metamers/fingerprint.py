@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent
 CARRIERS = frozenset(
     f"{PACKAGE}.{name}"
     for name in (
+        "downloads",
         "errors",
         "files",
         "fingerprint",

@@ -17,6 +17,7 @@ from typing import Any
 from metamers.compared import Slice
 from metamers.fingerprint import code_fingerprint
 from metamers.networks.registry import front_end_module
+from metamers.networks.weights_registry import public_weights
 from metamers.outputs import MODALITY_FIGURES, OUTPUTS, STUDY_FIGURES
 from metamers.paper_plan import PAPER_RULES, PaperPlan
 from metamers.study.definition import Study
@@ -29,6 +30,7 @@ from metamers.study.slices import (
     settings,
     synthesis_of,
 )
+from metamers.weights_plan import card_of, head_of
 
 OfWildcards = Callable[[Any], Any]
 Job = tuple[str, dict[str, str]]
@@ -190,9 +192,20 @@ class Plan:
         return [tracked(path) for path in given if isinstance(path, str)]
 
     def given_weights(self, wildcards: Any) -> list[str]:
-        """Return the file of weights that a model is given, if any."""
+        """Return the file of weights that a model is given, or its card, if any."""
         weights = self.study.models[wildcards.model].weights
+        if weights and weights.public:
+            return [card_of(weights.public)]
         return [tracked(weights.path)] if weights and weights.path else []
+
+    def given_head(self, wildcards: Any) -> list[str]:
+        """Return the file of the read-out that a model is given, if any."""
+        weights = self.study.models[wildcards.model].weights
+        if weights and weights.head:
+            return [tracked(weights.head)]
+        if weights and weights.public and public_weights(weights.public).zero_shot:
+            return [head_of(weights.public)]
+        return []
 
     def shards_of_model(self, wildcards: Any) -> list[str]:
         """Return the shards of all stages of a model."""

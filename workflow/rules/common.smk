@@ -6,6 +6,7 @@ from metamers.costs import Costs, cost_report
 from metamers.errors import StudyError
 from metamers.figures.published.catalogue import FIGURES as PUBLISHED_FIGURES
 from metamers.network_check import can_check_networks, check_networks
+from metamers.networks.weights_fetching import mirror_folder
 from metamers.outputs import MODALITY_FIGURES
 from metamers.plan import Plan, tracked
 from metamers.published_plan import PublishedPlan
@@ -80,7 +81,7 @@ wildcard_constraints:
 
 # A dry run does not ask: a study can be planned where its data are not.
 onstart:
-    missing = missing_data(plan.study)
+    missing = missing_data(plan.study) + weights_plan.by_hand(mirror_folder(config))
     if missing:
         raise WorkflowError(
             f"Data of the study '{plan.study.name}' are missing; nothing was started:\n  "

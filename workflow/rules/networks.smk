@@ -1,8 +1,10 @@
-# Needs: stimuli/{modality}.h5; for a network with given weights, their file.
+# Needs: stimuli/{modality}.h5; for a network with given weights, their file or card
+#        (weights.smk).
 # Makes: models/{model}/ (weights, training curve, card), nulls/{model}.h5,
 #        robustness/{model}.csv, and for auditory networks collapse/{model}.csv.
-# Costs: one job a model and rule, on a GPU where the study may use one. Training is
-#        resumed where it was stopped: its state lies beside the output until then.
+# Costs: one job a model and rule, on a GPU where the study may use one; training on as
+#        many GPUs of one node as its recipe says. It is resumed where it was stopped: its
+#        state lies beside the output until then.
 
 
 rule train_model:
@@ -10,6 +12,7 @@ rule train_model:
     input:
         stimuli=plan.stimuli,
         weights=plan.given_weights,
+        head=plan.given_head,
     output:
         weights="<results>/models/{model}/weights.safetensors",
         training="<results>/models/{model}/training.csv",
@@ -19,9 +22,10 @@ rule train_model:
         "<benchmarks>/train_model/{model}.tsv"
     conda:
         "../../envs/metamers.yaml"
-    threads: 1
+    threads: plan.training_threads
     resources:
-        gpu=plan.gpus,
+        gpu=plan.training_gpus,
+        nodes=1,
         mem_mb=costs.memory("train_model"),
         runtime=costs.minutes("train_model"),
     params:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from metamers import downloads
 from metamers.errors import StudyError
-from metamers.recognition.published import fetching
 from metamers.recognition.published.fetching import (
     fetch,
     files_here,
@@ -69,7 +69,7 @@ def server(mirror, monkeypatch):
             "url",
             property(lambda file: source + "/" + file.path.replace("'", "%27")),
         )
-        monkeypatch.setattr(fetching, "WAIT_SECONDS", 0.0)
+        monkeypatch.setattr(downloads, "WAIT_SECONDS", 0.0)
         yield asked
         running.shutdown()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metamers.errors import StudyError, suggest
+from metamers.networks.checkpoints import load_checkpoint
 from metamers.networks.registry import resolve_architecture, resolve_front_end
-
 
 # Red, green and blue in the lightness of a grey image (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)
@@ -232,32 +231,7 @@ def load_weights(network: Network, path: str | Path) -> None:
 
     Parameters and errors as in `load_network`.
     """
-    state = _architecture_keys(_read_state(Path(path)))
-    expected = network.body.state_dict()
-    # Counters of batch norm came with torch 0.4.1 and do nothing in evaluation.
-    optional = {key for key in expected if key.endswith("num_batches_tracked")}
-    missing = sorted(set(expected) - set(state) - optional)
-    left_over = sorted(set(state) - set(expected))
-    shapes = [
-        f"{key} {tuple(state[key].shape)} for {tuple(expected[key].shape)}"
-        for key in sorted(set(expected) & set(state))
-        if state[key].shape != expected[key].shape
-    ]
-    problems = [
-        f"{what}: {', '.join(keys[:5])}{' ...' if len(keys) > 5 else ''} ({len(keys)})"
-        for what, keys in (
-            ("missing", missing),
-            ("not in the network", left_over),
-            ("of another shape", shapes),
-        )
-        if keys
-    ]
-    if problems:
-        raise StudyError(
-            f"weights in {path} do not fit the architecture; {'; '.join(problems)}. "
-            "Check the model's architecture and arguments"
-        )
-    network.body.load_state_dict(state, strict=False)
+    load_checkpoint(network.body, path)
 
 
 def save_weights(
@@ -324,32 +298,3 @@ def _preprocessing(entry: dict[str, Any]) -> nn.Module:
 
 def _per_channel(values: list[float] | None, default: float) -> Tensor:
     return torch.tensor([default] if values is None else values).view(1, -1, 1, 1)
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise StudyError(f"no weights at {path}; train the model or mend the path")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise StudyError(
-            f"{path} is not a plain file of weights and is not opened, since opening "
-            "others can run code; save the state dict alone, best as safetensors "
-            f"({str(error).splitlines()[0]})"
-        ) from error
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state.get(key), dict):
-            state = state[key]
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
-
-
-def _architecture_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    # "module." is left by DataParallel; "body." is this package's own Network.
-    for prefix in ("module.", "body."):
-        if state and all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return state

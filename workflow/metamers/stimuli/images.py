@@ -58,13 +58,8 @@ def prepare_images(settings: dict[str, Any], seed: int) -> StimulusSet:
         If a folder is missing or holds too few images, before any is read; or if a
         file is not an image.
     """
+    check_images(settings)
     size, channels = settings["size"], settings["channels"]
-    if channels not in (1, 3):
-        raise StudyError(
-            f"channels is {channels}; it must be 1 (grey) or 3 (red, green, blue)"
-        )
-    if size < 1:
-        raise StudyError(f"size is {size} pixels; it must be at least 1")
     mnist = settings["source"]["kind"] == "mnist"
     plan = plan_mnist if mnist else plan_image_folder
     categories, training, test = plan(settings, seed)
@@ -85,6 +80,17 @@ def prepare_images(settings: dict[str, Any], seed: int) -> StimulusSet:
         },
         categories={"category": categories},
     )
+
+
+def check_images(settings: dict[str, Any]) -> None:
+    """Refuse images without a size, or of neither 1 nor 3 channels."""
+    size, channels = settings["size"], settings["channels"]
+    if channels not in (1, 3):
+        raise StudyError(
+            f"channels is {channels}; it must be 1 (grey) or 3 (red, green, blue)"
+        )
+    if size < 1:
+        raise StudyError(f"size is {size} pixels; it must be at least 1")
 
 
 def plan_mnist(

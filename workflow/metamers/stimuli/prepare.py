@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,17 @@ from metamers.errors import StudyError, suggest
 from metamers.randomness import numpy_generator
 from metamers.stimuli.files import Split, StimulusSet
 from metamers.stimuli.mixing import mix, random_excerpts
-from metamers.stimuli.sounds import to_int16
+from metamers.stimuli.sound_splits import background_samples, clip_samples, make_split
 from metamers.stimuli.splitting import (
     check_positive,
     check_references,
     choose_references,
-    identifiers,
 )
 
-SOURCES = {"vision": ("mnist", "image_folder"), "audio": ("espeak", "clip_folder")}
-# Backgrounds are longer than the clips, so that each mixture cuts another excerpt.
-BACKGROUND_SECONDS = 2.0
+SOURCES = {
+    "vision": ("mnist", "image_folder", "imagenet"),
+    "audio": ("espeak", "clip_folder", "manifest"),
+}
 
 
 def prepare_stimuli(modality: str, settings: dict[str, Any], seed: int) -> StimulusSet:
@@ -33,8 +32,8 @@ def prepare_stimuli(modality: str, settings: dict[str, Any], seed: int) -> Stimu
     modality
         ``"vision"`` or ``"audio"``.
     settings
-        The study's section ``stimuli.{modality}``; ``source.kind`` is mnist or
-        image_folder for images, espeak or clip_folder for sounds.
+        The study's section ``stimuli.{modality}``; ``source.kind`` is mnist,
+        image_folder or imagenet for images, espeak, clip_folder or manifest for sounds.
     seed
         The seed of the study: the same seed and settings give the same bytes.
 
@@ -42,7 +41,8 @@ def prepare_stimuli(modality: str, settings: dict[str, Any], seed: int) -> Stimu
     -------
     StimulusSet
         Splits training, test and reference; for sounds also training_background,
-        test_background and test_noisy.
+        test_background and test_noisy. Of imagenet and manifest all but reference are
+        lists.
 
     Raises
     ------
@@ -61,11 +61,19 @@ def prepare_stimuli(modality: str, settings: dict[str, Any], seed: int) -> Stimu
             f"source.kind is '{kind}'; for {modality} it must be "
             f"{' or '.join(SOURCES[modality])}{suggest(kind, SOURCES[modality])}"
         )
+    if kind == "imagenet":
+        from metamers.stimuli.imagenet import prepare_imagenet
+
+        return prepare_imagenet(settings, seed)
     if modality == "vision":
         from metamers.stimuli.images import prepare_images
 
         return prepare_images(settings, seed)
     check_sound_settings(settings)
+    if kind == "manifest":
+        from metamers.stimuli.manifest import prepare_manifest
+
+        return prepare_manifest(settings, seed)
     if kind == "espeak":
         return prepare_generated_sounds(settings, seed)
     return prepare_recorded_sounds(settings, seed)
@@ -86,17 +94,6 @@ def check_sound_settings(settings: dict[str, Any]) -> None:
         raise StudyError(
             f"snr is [{low}, {high}] dB; the first number must not exceed the second"
         )
-
-
-def clip_samples(settings: dict[str, Any]) -> int:
-    """Return the length of the study's clips in samples."""
-    return round(settings["duration"] * settings["sample_rate"])
-
-
-def background_samples(settings: dict[str, Any]) -> int:
-    """Return the length of stored backgrounds: 2 s, or twice a longer clip's."""
-    seconds = max(BACKGROUND_SECONDS, 2.0 * settings["duration"])
-    return round(seconds * settings["sample_rate"])
 
 
 def prepare_generated_sounds(settings: dict[str, Any], seed: int) -> StimulusSet:
@@ -189,23 +186,6 @@ def prepare_recorded_sounds(settings: dict[str, Any], seed: int) -> StimulusSet:
         )
     categories = {"word": plan.words, "background": plan.backgrounds}
     return complete(splits, categories, settings, seed, synthetic=False)
-
-
-def make_split(
-    sounds: np.ndarray,
-    names: Sequence[str] | np.ndarray,
-    label: dict[str, np.ndarray],
-    sources: Sequence[str] | np.ndarray,
-    speakers: Sequence[str] | np.ndarray | None = None,
-    snr: np.ndarray | None = None,
-) -> Split:
-    """Store sounds (n, samples) in 16 bits, and count for each what was clipped."""
-    stimulus, clipped = to_int16(sounds)
-    details = {"source": np.asarray(sources, dtype=str)}
-    if speakers is not None:
-        details["speaker"] = np.asarray(speakers, dtype=str)
-    details["clipped_samples"] = clipped
-    return Split(stimulus, identifiers(list(names)), label, snr, details)
 
 
 def complete(

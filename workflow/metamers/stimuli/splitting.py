@@ -191,6 +191,25 @@ def check_distinct(names: list[str], place: str, name: str) -> list[str]:
     return names
 
 
+def read_lines(path: str | Path, name: str) -> list[str]:
+    """Return the lines of a text file that are not empty.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        The field that gave it, for the message.
+    """
+    if not Path(path).is_file():
+        raise StudyError(
+            f"{name} is {path}, which is not there; give a text file with a name in "
+            "each line, or null"
+        )
+    lines = Path(path).read_text(encoding="utf-8").split("\n")
+    return [line.strip() for line in lines if line.strip()]
+
+
 def class_folders(folder: Path, name: str, suffixes: Sequence[str]) -> dict[str, list]:
     """Return the files of each class folder inside `folder`, sorted by name.
 

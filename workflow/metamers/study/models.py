@@ -199,7 +199,8 @@ class Training(Section):
         None, description="largest L2 norm of all gradients together; null: none"
     )
     mixed_precision: bool = Field(
-        False, description="forward and backward passes in bfloat16, on a GPU"
+        False,
+        description="the architecture's passes in training, also of the attack, in bfloat16",
     )
     gpus: Count = Field(1, description="GPUs that a job trains on (no setting of it)")
     workers: int = Field(

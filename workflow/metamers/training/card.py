@@ -71,8 +71,10 @@ def model_card(
     x = torch.from_numpy(rows.values(np.arange(min(EXAMPLES, len(rows))))).to(device)
     descriptions = describe(network, dict(stages), x, dict(straight_through))
     last = history.iloc[-1]
-    given = entry.get("weights") is not None
-    origin = "given" if given else "trained" if entry.get("training") else "untrained"
+    given, trained = entry.get("weights") is not None, bool(entry.get("training"))
+    origin = "given" if given else "trained" if trained else "untrained"
+    if given and trained:
+        origin = "given, then trained"
     return {
         "model": model,
         "group": group,

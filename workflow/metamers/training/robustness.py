@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from metamers.networks.network import Network
 from metamers.randomness import derive_seed, numpy_generator, torch_generator
 from metamers.training.data import (
     TEST_SPLIT,
     StimulusRows,
-    categories,
     evaluation_batches,
 )
-from metamers.training.evaluation import TaskLogits
+from metamers.training.evaluation import TaskLogits, correct_answers, label_losses
 from metamers.training.perturbations import STIMULUS_BOUNDS, perturb
+from metamers.training.stimuli import Target, learned_label
 
 STEP_FRACTION = 1 / 4
 COLUMNS = ("model", "modality", "norm", "epsilon", "steps", "n", "accuracy")
@@ -42,6 +42,9 @@ def measure_robustness(
     batch_size: int = 100,
 ) -> pd.DataFrame:
     """Measure accuracy on attacked test stimuli; for sounds, on speech in noise.
+
+    Attack and accuracy are about the label that the network has learned: ImageNet's
+    classes where they are the task's ``training_label``.
 
     Parameters
     ----------
@@ -72,10 +75,10 @@ def measure_robustness(
     """
     modality = entry["modality"]
     rows = StimulusRows(stimuli_path, TEST_SPLIT[modality])
-    task_logits = TaskLogits(entry["task"]["decision"], categories(entry, stimuli_path))
-    label_name = entry["task"]["label"]
+    task_logits = TaskLogits.of(entry, stimuli_path)
+    label_name = learned_label(entry["task"])
     draw = numpy_generator(seed, "robustness", modality, label_name)
-    chosen = balanced(rows.label(label_name), settings["stimuli"], draw)
+    chosen = balanced(one_label(rows.label(label_name)), settings["stimuli"], draw)
     table = []
     for epsilon in settings["epsilons"]:
         correct = 0
@@ -87,8 +90,8 @@ def measure_robustness(
                 network, task_logits, x, label, settings, epsilon, seed, names, modality
             )
             with torch.no_grad():
-                answer = task_logits(network(attacked)).argmax(dim=1)
-            correct += int((answer == label).sum())
+                answers = correct_answers(network(attacked), label, task_logits)
+            correct += int(answers.sum())
         table.append(
             {
                 "model": model,
@@ -111,7 +114,7 @@ def balanced(
     Parameters
     ----------
     label
-        Label of each stimulus (n).
+        Label of each stimulus (n); below zero those that are not chosen.
     count
         How many to choose; all if there are no more.
     generator
@@ -123,8 +126,9 @@ def balanced(
         Increasing indices.
     """
     shuffled = generator.permutation(len(label))
+    shuffled = shuffled[label[shuffled] >= 0]
     rank = np.empty(len(label), dtype=np.int64)
-    for value in np.unique(label):
+    for value in np.unique(label[shuffled]):
         members = shuffled[label[shuffled] == value]
         rank[members] = np.arange(len(members))
     # First the first of each label, then the second, and so on; in random order within.
@@ -132,11 +136,18 @@ def balanced(
     return np.sort(order[:count])
 
 
+def one_label(label: np.ndarray) -> np.ndarray:
+    """Return one label (n) of each stimulus: of several the first, of none -1."""
+    if label.ndim == 1:
+        return label
+    return np.where(label.any(axis=1), label.argmax(axis=1), -1)
+
+
 def _attack(
     network: Network,
     task_logits: TaskLogits,
     x: Tensor,
-    label: Tensor,
+    label: Target,
     settings: Mapping[str, Any],
     epsilon: float,
     seed: int,
@@ -146,8 +157,9 @@ def _attack(
     """Attack a batch, each stimulus from a random start of its own."""
 
     def loss_of(stimuli: Tensor) -> Tensor:
-        logits = task_logits(network(stimuli))
-        return nn.functional.cross_entropy(logits, label, reduction="none")
+        # A second label is beside the question.
+        _, logits, own, several = task_logits.terms(network(stimuli), label)[0]
+        return label_losses(logits, own, several)
 
     # One start a stimulus, scaled to each epsilon: the curve over epsilons is smoother.
     purpose = derive_seed(seed, "robustness", settings["norm"])

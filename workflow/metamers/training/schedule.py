@@ -27,7 +27,8 @@ def learning_rate(
         The training section: ``learning_rate`` (the peak, or the first of a step
         schedule), ``epochs`` and ``schedule``: ``{"kind": "one_cycle"}``, or
         ``{"kind": "step", "every": epochs, "factor": number}``, which multiplies the
-        rate by the factor after each ``every`` epochs.
+        rate by the factor after each ``every`` epochs. With ``warm_up_steps`` the
+        rate of the schedule is reached on a straight line from 0.
     step
         From 0 to epochs x `steps_per_epoch` - 1.
     steps_per_epoch
@@ -43,6 +44,13 @@ def learning_rate(
     StudyError
         If the schedule is of another kind.
     """
+    scheduled = _scheduled(training, step, steps_per_epoch)
+    warm_up = training.get("warm_up_steps") or 0
+    return scheduled * step / warm_up if step < warm_up else scheduled
+
+
+def _scheduled(training: Mapping[str, Any], step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of one step without warming up."""
     schedule, peak = training["schedule"], float(training["learning_rate"])
     if schedule["kind"] == "step":
         falls = step // steps_per_epoch // schedule["every"]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
 from torch import nn
 
+from metamers.downloads import download, sha256_of
 from metamers.errors import StudyError
-from metamers.networks.network import Network, load_weights
+from metamers.networks.checkpoints import load_checkpoint
+from metamers.networks.network import Network
 from metamers.randomness import numpy_generator
 from metamers.training.data import TrainingStimuli
 
@@ -21,7 +24,11 @@ STATISTICS_BATCHES = 10
 STATISTICS_BATCH_SIZE = 100
 
 
-def load_given_weights(network: Network, weights: Mapping[str, str | None]) -> None:
+def load_given_weights(
+    network: Network,
+    weights: Mapping[str, Any],
+    training: Mapping[str, Any] | None = None,
+) -> None:
     """Load weights from a path or URL, after checking that they are the right ones.
 
     Parameters
@@ -29,29 +36,35 @@ def load_given_weights(network: Network, weights: Mapping[str, str | None]) -> N
     network
         Every weight of it must be in the file, and no other.
     weights
-        ``path`` or ``url``, and ``sha256`` (required for a URL).
+        ``path`` or ``url``, ``sha256`` (required for a URL), ``head`` (file of the
+        read-out that the first one lacks), and of public weights their ``rules``
+        (`metamers.networks.checkpoints.load_checkpoint`).
+    training
+        The recipe of a training that begins with these weights. What it trains may be
+        missing: its ``trainable`` modules, or, where all learn, those that the public
+        weights are known to lack.
 
     Raises
     ------
     StudyError
-        If the file is missing, of another checksum, or does not fit the network.
+        If a file is missing, of another checksum, or does not fit the network.
     """
-    path = weights.get("path")
-    expected = weights.get("sha256")
+    path, expected = weights.get("path"), weights.get("sha256")
+    rules = weights.get("rules") or {}
     if path is None:
-        load_weights(network, _fetch(weights.get("url"), expected))
-        return
-    if not Path(path).is_file():
+        path = _fetch(weights.get("url"), expected)
+    elif not Path(path).is_file():
         raise StudyError(f"weights.path: there is no file {path} (from {Path.cwd()})")
-    if expected is not None:
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected.lower():
-            raise StudyError(
-                f"weights.sha256 is {expected}, but {path} has {found}: it is another "
-                "file, or was not downloaded whole"
-            )
-    load_weights(network, path)
+    elif expected is not None and (found := sha256_of(path)) != expected:
+        raise StudyError(
+            f"weights.sha256 is {expected}, but {path} has {found}: it is another "
+            "file, or was not downloaded whole"
+        )
+    may_lack: Sequence[str] = ()
+    if training is not None:
+        may_lack = training.get("trainable") or rules.get("lacks", ())
+    head = weights.get("head")
+    load_checkpoint(network.body, path, rules, head=head, may_lack=may_lack)
 
 
 def set_batch_norm_statistics(
@@ -116,10 +129,16 @@ def _fetch(url: str | None, sha256: str | None) -> Path:
             "weights need a path, or a url together with its sha256; they have "
             f"url {url}, sha256 {sha256}"
         )
-    try:
-        fetched = pooch.retrieve(
-            url, known_hash=f"sha256:{sha256.lower()}", path=pooch.os_cache("metamers")
-        )
-    except ValueError as error:
-        raise StudyError(f"weights.url {url}: {error}") from error
-    return Path(fetched)
+
+    def check(path: Path) -> None:
+        if (found := sha256_of(path)) != sha256:
+            raise StudyError(
+                f"weights.url {url}: its sha256 is {found}, not {sha256}: it is "
+                "another file, or something on the way changes it"
+            )
+
+    suffix = PurePosixPath(urlsplit(url).path).suffix
+    target = Path(pooch.os_cache("metamers")) / f"{sha256}{suffix}"
+    if not target.is_file() or sha256_of(target) != sha256:
+        download(url, target, check, "without network, give the file by weights.path")
+    return target
