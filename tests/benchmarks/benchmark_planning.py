@@ -31,8 +31,8 @@ SETTINGS = ("--config", "study=large")
 MOST_SECONDS, MOST_MB = 60.0, 2000.0
 
 
-def study(models: int) -> dict[str, object]:
-    """Return a study of vision: 9 stages, 400 stimuli in shards of 50."""
+def study(models: int, shard_size: int) -> dict[str, object]:
+    """Return a study of vision: 9 stages, 400 stimuli in shards of a size."""
     stages = ("relu0", "relu1", "relu2", "relu3", "relu4", "fc0_relu", "fc1_relu")
     listed = {name: name for name in (*stages, "final")} | {"norm": "relu0"}
     entry = {
@@ -66,7 +66,7 @@ def study(models: int) -> dict[str, object]:
                 "steps_per_round": 3000,
                 "initial_mean": 0.5,
                 "initial_deviation": 0.05,
-                "shard_size": 50,
+                "shard_size": shard_size,
                 "log_every": 100,
             }
         },
@@ -135,6 +135,7 @@ def main() -> None:
     """Plan a large study from nothing, and when all is made."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=int, default=50, help="models (50)")
+    parser.add_argument("--shard-size", type=int, default=100, help="stimuli (100)")
     parser.add_argument("--profile", action="store_true", help="say where time goes")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -144,7 +145,7 @@ def main() -> None:
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, folder / item)
         path = folder / "config" / "studies" / "large.yaml"
-        path.write_text(yaml.safe_dump(study(options.models)))
+        path.write_text(yaml.safe_dump(study(options.models, options.shard_size)))
         planned(folder)  # checks the networks, once
         first = planned(folder)
         mark_as_made(folder)

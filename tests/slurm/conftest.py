@@ -18,18 +18,47 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cluster import Cluster
 from driving import MADE, SETTINGS, TRAINED, Site, environment
 
+# Of all tests together.
+MOST_JOBS = 80
+
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """Start the cluster, or skip where that is not possible."""
+def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
+    """Start the cluster, or skip where that is not possible; end it in any case."""
     if os.name != "posix" or not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("a real Slurm needs root: its daemons are started here")
     if not shutil.which("apt-get") and not shutil.which("slurmctld"):
         pytest.skip("a real Slurm needs Debian's packages, and there is no apt-get")
     found = Cluster()
-    found.start()
-    yield found
-    found.stop()
+    # What stops a machine's jobs from outside must not leave the daemons behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    try:
+        found.start()
+        yield found
+        count = len(found.jobs())
+        pytestconfig.stash[JOBS] = count
+        assert count <= MOST_JOBS, f"{count} Slurm jobs are no small test"
+    finally:
+        # Nobody's second Ctrl-C may cut this short.
+        known = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        found.stop()
+        signal.signal(signal.SIGINT, known)
+
+
+JOBS = pytest.StashKey[int]()
+
+
+def _interrupted(number: int, frame: object) -> None:
+    raise KeyboardInterrupt(f"signal {number}")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how many jobs the cluster had."""
+    if JOBS in config.stash:
+        terminalreporter.write_line(f"{config.stash[JOBS]} Slurm jobs")
 
 
 @pytest.fixture(scope="session")
@@ -45,16 +74,18 @@ def prepared(
     # On the cluster GPUs are asked for; where torch finds none, it computes without.
     tiny = tiny.replace("device: cpu", "device: auto")
     (folder / "config/studies/tiny.yaml").write_text(tiny)
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *SETTINGS, "--"]
     # The untrained network takes no time.
-    targets = ["results/faults/stimuli/vision.h5", TRAINED.format(model="still")]
-    subprocess.run(
-        [*command, *targets],
-        cwd=folder,
-        env=environment(),
-        check=True,
-        capture_output=True,
-    )
+    _make(folder, "results/faults/stimuli/vision.h5", TRAINED.format(model="still"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy in which all has run locally and undisturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "repository"
+    shutil.copytree(prepared, folder, symlinks=True)
+    trained = [TRAINED.format(model=model) for model in ("quick", "slow")]
+    _make(folder, *trained, MADE.format(model="still", stage="final"))
     return folder
 
 
@@ -64,28 +95,29 @@ def site(prepared: Path, cluster: Cluster, tmp_path: Path) -> Iterator[Site]:
     folder = tmp_path / "repository"
     shutil.copytree(prepared, folder, symlinks=True)
     cluster.start()
+    before = len(cluster.jobs())
     found = Site(folder, cluster)
-    yield found
-    for driver in found.drivers:
-        if driver.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(driver.process.pid, signal.SIGKILL)
-    subprocess.run(["scancel", "--user=root"], check=False)
+    try:
+        yield found
+        count = len(cluster.jobs()) - before
+        assert count <= found.most_jobs, f"{count} Slurm jobs are no small test"
+    finally:
+        for driver in found.drivers:
+            if not driver.has_ended():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(driver.process.pid, signal.SIGKILL)
+        subprocess.run(["scancel", "--user=root"], check=False)
 
 
-@pytest.fixture(scope="session")
-def undisturbed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy in which all has run locally and undisturbed."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "repository"
-    shutil.copytree(prepared, folder, symlinks=True)
+def _make(folder: Path, *targets: str) -> None:
+    """Make some files of the study here, without the cluster."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *SETTINGS, "--"]
-    targets = [TRAINED.format(model=model) for model in ("quick", "slow")]
-    targets += [MADE.format(model="still", stage=s) for s in ("relu0", "final")]
-    subprocess.run(
+    done = subprocess.run(
         [*command, *targets],
         cwd=folder,
         env=environment(),
-        check=True,
         capture_output=True,
+        text=True,
+        check=False,
     )
-    return folder
+    assert done.returncode == 0, done.stderr[-4000:]

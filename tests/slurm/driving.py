@@ -6,22 +6,25 @@ import os
 import re
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
 import numpy as np
-from cluster import Cluster, SlurmJob, wait_until
+from cluster import Cluster, SlurmJob
+from processes import wait_until
 from safetensors.numpy import load_file
 
 # The profile as it stands, but for waiting: the cluster here is near and idle.
-PROFILE = ["--profile", "slurm", "--slurm-init-seconds-before-status-checks", "5"]
-PROFILE += ["--latency-wait", "10"]
+PROFILE = ["--profile", "slurm", "--slurm-init-seconds-before-status-checks", "1"]
+PROFILE += ["--max-status-checks-per-second", "1", "--latency-wait", "10"]
+LONGEST_WAIT = 2.0
 # States of long steps are saved every second, so that a test need not wait a minute.
 SETTINGS = ["--config", "study=faults", "save_seconds=1"]
 TRAINED = "results/faults/models/{model}/weights.safetensors"
 MADE = "results/faults/metamers/{model}/{stage}/000.h5"
+# For what takes some seconds here: on a busy machine it may take far longer.
+PATIENCE = 240.0
 
 
 @dataclass
@@ -35,18 +38,32 @@ class Driver:
         """Return what it has written so far."""
         return self.log.read_text()
 
-    def says(self, pattern: str, seconds: float = 90) -> None:
+    def tail(self) -> str:
+        """Return the end of what it has written."""
+        return self.text()[-4000:]
+
+    def has_ended(self) -> bool:
+        """Say whether it has ended."""
+        return self.process.poll() is not None
+
+    def says(self, pattern: str, seconds: float = PATIENCE) -> None:
         """Wait until it has written something."""
         wait_until(
-            lambda: re.search(pattern, self.text()) or self.process.poll() is not None,
+            lambda: re.search(pattern, self.text()) or self.has_ended(),
             seconds,
             f"the driver says {pattern}",
+            self.tail,
         )
-        assert re.search(pattern, self.text()), self.text()[-3000:]
+        assert re.search(pattern, self.text()), self.tail()
 
-    def ends(self, seconds: float = 300) -> int:
+    def ends(self, seconds: float = 2 * PATIENCE) -> int:
         """Wait for its end and return its exit status."""
-        return self.process.wait(timeout=seconds)
+        wait_until(self.has_ended, seconds, "the driver ends", self.tail)
+        return self.process.returncode
+
+    def ends_well(self, seconds: float = 2 * PATIENCE) -> None:
+        """Wait for its end, which must be a good one."""
+        assert self.ends(seconds) == 0, self.tail()
 
     def prefix(self) -> str:
         """Return the beginning of the names of its jobs."""
@@ -63,17 +80,39 @@ class Site:
     folder: Path
     cluster: Cluster
     drivers: list[Driver] = field(default_factory=list)
+    # More would not be a small test.
+    most_jobs: int = 6
 
-    def start(self, *arguments: str, accounting: bool = True) -> Driver:
-        """Start Snakemake here; with the stand-in for sacct if without accounting."""
+    def start(
+        self,
+        *targets: str,
+        options: tuple[str, ...] | list[str] = (),
+        settings: list[str] = SETTINGS,
+        accounting: bool = True,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> Driver:
+        """Start Snakemake here, as a user does who has logged in.
+
+        Parameters
+        ----------
+        targets
+            Files to make; all of the study if there are none.
+        options
+            Further options of Snakemake.
+        settings
+            The study and the like.
+        accounting
+            Without: with the stand-in for sacct, as the documentation says.
+        longest_wait
+            Between two looks at the jobs, in seconds.
+        """
         log = self.folder / f"driver_{len(self.drivers)}.log"
-        command = [sys.executable, "-m", "snakemake"]
-        command += PROFILE
-        command += [*arguments[: _targets(arguments)], *SETTINGS]
-        targets = arguments[_targets(arguments) :]
+        hasty = Path(__file__).parent / "hasty.py"
+        command = [sys.executable, str(hasty), str(longest_wait), *PROFILE]
+        command += [*options, *settings, "--", *targets]
         with open(log, "w") as file:
             process = subprocess.Popen(
-                [*command, "--", *targets] if targets else command,
+                command,
                 cwd=self.folder,
                 env=environment() if accounting else self._without_accounting(),
                 stdout=file,
@@ -84,31 +123,33 @@ class Site:
         self.drivers.append(driver)
         return driver
 
-    def run(self, *arguments: str, seconds: float = 300) -> Driver:
-        """Run Snakemake here to its end, which must be a good one."""
-        driver = self.start(*arguments)
-        assert driver.ends(seconds) == 0, driver.text()[-4000:]
-        return driver
+    def unlock(self) -> None:
+        """Take away the lock of a driver that is dead."""
+        self.start(options=["--unlock"]).ends_well()
 
     def _without_accounting(self) -> dict[str, str]:
         stand_in = self.folder / "profiles" / "slurm" / "bin"
         known = environment()
         return {**known, "PATH": f"{stand_in}:{known['PATH']}"}
 
-    def job_of(self, driver: Driver, rule: str, seconds: float = 90) -> SlurmJob:
+    def job_of(self, driver: Driver, rule: str) -> SlurmJob:
         """Wait until a job of a rule runs, and return it."""
+        prefix = driver.prefix()
         found: list[SlurmJob] = []
 
         def runs() -> bool:
-            job = self.cluster.running_on(rule, driver.prefix())
+            job = self.cluster.running_on(rule, prefix)
             found.extend([job] if job else [])
-            return bool(found) or driver.process.poll() is not None
+            return bool(found) or driver.has_ended()
 
-        wait_until(runs, seconds, f"a job of {rule} runs")
-        assert found, driver.text()[-3000:]
+        def seen() -> str:
+            return f"{self.cluster.jobs(prefix)}\n{driver.tail()}"
+
+        wait_until(runs, PATIENCE, f"a job of {rule} runs", seen)
+        assert found, driver.tail()
         return found[-1]
 
-    def state_of(self, path: str, seconds: float = 90) -> Path:
+    def state_of(self, path: str) -> Path:
         """Wait until the state of a long step is on disk, and return its path."""
         output = self.folder / path
         pattern = f".{output.name}.*.state"
@@ -116,29 +157,37 @@ class Site:
         def saved() -> list[Path]:
             return list(output.parent.glob(pattern)) if output.parent.is_dir() else []
 
-        wait_until(saved, seconds, f"the state of {path} is saved")
+        def seen() -> str:
+            return f"{self.cluster.jobs()}\n{self.drivers[-1].tail()}"
+
+        # Once made, it is too late for a state.
+        wait_until(
+            lambda: saved() or output.exists(), PATIENCE, f"state of {path}", seen
+        )
+        assert saved(), f"{path} was made before it could be disturbed"
         return saved()[0]
 
-    def jobs(self, *drivers: Driver) -> list[SlurmJob]:
-        """Return the cluster's jobs of some drivers, when none is just ending."""
+    def ended(self, *prefixes: str) -> list[SlurmJob]:
+        """Wait until no job of some runs is left, and return them all."""
 
-        def all_jobs() -> list[SlurmJob]:
-            return [job for one in drivers for job in self.cluster.jobs(one.prefix())]
+        def jobs() -> list[SlurmJob]:
+            return [job for prefix in prefixes for job in self.cluster.jobs(prefix)]
 
+        going = ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT")
         wait_until(
-            lambda: not any(job.state == "COMPLETING" for job in all_jobs()),
-            40,
-            "jobs have ended",
+            lambda: not any(job.state in going for job in jobs()),
+            PATIENCE,
+            "all jobs have ended",
+            jobs,
         )
-        return all_jobs()
+        return jobs()
 
-
-def _targets(arguments: tuple[str, ...]) -> int:
-    """Return where the targets begin among arguments."""
-    for place, argument in enumerate(arguments):
-        if argument.startswith("results/"):
-            return place
-    return len(arguments)
+    def ran(self, *drivers: Driver) -> dict[str, list[str]]:
+        """Return how the jobs of some drivers ended, for each rule, in order."""
+        found: dict[str, list[str]] = {}
+        for job in self.ended(*[driver.prefix() for driver in drivers]):
+            found.setdefault(job.rule, []).append(job.state)
+        return found
 
 
 def environment() -> dict[str, str]:
@@ -168,8 +217,3 @@ def assert_clean(folder: Path) -> None:
     """Require that no state and no temporary file is left beside the results."""
     left = [p for p in (folder / "results").rglob(".*") if p.is_file()]
     assert not left, left
-
-
-def pause(seconds: float) -> None:
-    """Let a fault last for some time."""
-    time.sleep(seconds)

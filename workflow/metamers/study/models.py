@@ -200,7 +200,8 @@ class Training(Section):
     )
     mixed_precision: bool = Field(
         False,
-        description="the architecture's passes in training, also of the attack, in bfloat16",
+        description="passes of the architecture in training, also of the attack, in "
+        "bfloat16",
     )
     gpus: Count = Field(1, description="GPUs that a job trains on (no setting of it)")
     workers: int = Field(

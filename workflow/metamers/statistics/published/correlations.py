@@ -1,6 +1,7 @@
 """The study's correlations with people's recognition, and what depth alone gives.
 
-Sources are named as the published notebooks that print the numbers; rows that no notebook prints have the source ``this project``.
+Sources are named as the published notebooks that print the numbers; rows that no
+notebook prints have the source ``this project``.
 """
 
 from __future__ import annotations
