@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from metamers.figures.style import (
     SMALL,
+    TEXT,
     TWO_COLUMNS,
     axes_at,
     gap,
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-COLUMNS = 3
+# Matrices side by side; two of many models, so that their names can still be read.
+COLUMNS, MANY, COLUMNS_OF_MANY = 3, 14, 2
+# Numbers smaller than this cannot be read, and are left to the table.
+LEAST_SIZE = 3.0
+POINTS = 72 / 25.4
 NAME_WIDTH, NAME_HEIGHT = 34.0, 34.0
 GUTTER, TITLE = 3.0, 9.0
 
@@ -68,24 +73,26 @@ def plot_transfer_matrix(
     cells = transfer[kept & (transfer["modality"] == modality)]
     aligned = align_stages({name: models[name]["stages"] for name in names})
     count = len(aligned)
-    rows = max(1, -(-count // COLUMNS))
-    side = (TWO_COLUMNS - NAME_WIDTH - (COLUMNS - 1) * GUTTER - 2) / COLUMNS
+    columns = COLUMNS if len(names) <= MANY else COLUMNS_OF_MANY
+    rows = max(1, -(-count // columns))
+    side = (TWO_COLUMNS - NAME_WIDTH - (columns - 1) * GUTTER - 2) / columns
+    cell = POINTS * side / max(len(names), 1)
     top = 1.0 + TITLE
     height = top + rows * side + (rows - 1) * TITLE + NAME_HEIGHT + 16.0
     figure = new_figure(TWO_COLUMNS, height)
     plotted = []
     image = None
     for place, stages in enumerate(aligned):
-        row, column = divmod(place, COLUMNS)
+        row, column = divmod(place, columns)
         left = NAME_WIDTH + column * (side + GUTTER)
         above = top + row * (side + TITLE)
         letter(figure, left - 1.0, above - 6.5, place)
         axes = axes_at(figure, left, above, side, side)
-        below = place + COLUMNS >= count
+        below = place + columns >= count
         values, table = _matrix(cells, names, stages)
-        image = _draw(axes, values, table, names) or image
-        _name_axes(axes, names, left=column == 0, below=below)
-        axes.set_title(_title(stages), pad=3.0)
+        image = _draw(axes, values, table, names, cell) or image
+        _name_axes(axes, names, cell, left=column == 0, below=below)
+        axes.set_title(_title(stages, round(side / 1.6)), pad=3.0)
         plotted.append(table.assign(panel=place))
     if image is not None:
         _color_bar(figure, image, height - 9.0)
@@ -150,9 +157,16 @@ def _matrix(
 
 
 def _draw(
-    axes: Axes, values: np.ndarray, table: pd.DataFrame, names: list[str]
+    axes: Axes,
+    values: np.ndarray,
+    table: pd.DataFrame,
+    names: list[str],
+    cell: float,
 ) -> AxesImage | None:
-    """Draw one matrix with its numbers; the generator itself is framed."""
+    """Draw one matrix with its numbers; the generator itself is framed.
+
+    Its cells are `cell` points wide; numbers that would be too small are left out.
+    """
     if not np.isfinite(values).any():
         gap(axes, "no trials at this stage")
         return None
@@ -160,7 +174,14 @@ def _draw(
     for spine in axes.spines.values():
         spine.set_visible(False)
     quantities = table["quantity"].to_numpy().reshape(values.shape)
-    size = min(SMALL, 46.0 / max(len(names), 1))
+    size = min(SMALL, 0.35 * cell)
+    for i in range(len(names)):
+        frame = Rectangle(
+            (i - 0.47, i - 0.47), 0.94, 0.94, fill=False, ec="#D55E00", lw=0.9
+        )
+        axes.add_patch(frame)
+    if size < LEAST_SIZE:
+        return image
     for (i, j), value in np.ndenumerate(values):
         if not np.isfinite(value):
             axes.text(j, i, "–", ha="center", va="center", fontsize=size)
@@ -176,29 +197,30 @@ def _draw(
             color="white" if value < 0.55 else "black",
             fontstyle="italic" if quantities[i, j] == "agreement" else "normal",
         )
-        if names[i] == names[j]:
-            frame = Rectangle(
-                (j - 0.47, i - 0.47), 0.94, 0.94, fill=False, ec="#D55E00", lw=0.9
-            )
-            axes.add_patch(frame)
     return image
 
 
-def _name_axes(axes: Axes, names: list[str], *, left: bool, below: bool) -> None:
+def _name_axes(
+    axes: Axes, names: list[str], cell: float, *, left: bool, below: bool
+) -> None:
     """Write the models' names at the outer matrices only."""
     labels = [readable(name, 24) for name in names]
     axes.set_xticks(range(len(names)), labels if below else [""] * len(names))
     axes.set_yticks(range(len(names)), labels if left else [""] * len(names))
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelsize=min(TEXT, 0.9 * cell))
     for label in axes.get_xticklabels():
         label.set_rotation(90)
 
 
-def _title(stages: dict[str, tuple[str, int]]) -> str:
-    """Name the stages of a matrix, the commonest first."""
+def _title(stages: dict[str, tuple[str, int]], longest: int) -> str:
+    """Name the stages of a matrix, the first models' first, as many as have room."""
     order = pd.Series([stage for stage, _ in stages.values()])
     names = [readable(str(name), 14) for name in order.value_counts(sort=False).index]
-    return " / ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    for count in (3, 2):
+        title = " / ".join(names[:count]) + (" …" if len(names) > count else "")
+        if len(title) <= longest:
+            return title
+    return names[0] + (" …" if len(names) > 1 else "")
 
 
 def _color_bar(figure: Figure, image: AxesImage, top: float) -> None:
