@@ -113,6 +113,7 @@ def stimuli_path(tmp_path):
     path = tmp_path / "vision.h5"
     generator = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
+        file.attrs["format_version"] = 1
         group = file.create_group("training")
         group["stimulus"] = generator.integers(0, 256, (12, 1, 6, 6)).astype(np.uint8)
         names = [f"image_{i}" for i in range(12)]

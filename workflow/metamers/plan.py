@@ -298,10 +298,14 @@ class Plan:
 
         One in all on a processor. Models that come with weights are tested only.
         """
+        processes = max(self.training_gpus(wildcards), 1)
+        return processes + self.reading_threads(wildcards) - 1
+
+    def reading_threads(self, wildcards: Any) -> int:
+        """Return a core for a job on a GPU, and one for each reader of its recipe."""
         entry = self.study.models[wildcards.model]
         recipe = entry.training or getattr(self.study.recipes, str(entry.modality))
-        workers = recipe.workers if recipe and self.gpus else 0
-        return max(self.training_gpus(wildcards), 1) + workers
+        return 1 + (recipe.workers if recipe and self.gpus else 0)
 
     def settings_of(self, rule: str, wildcards: dict[str, str]) -> dict[str, Any]:
         """Return the slice of the study that one job reads."""

@@ -50,7 +50,7 @@ rule sample_null:
         "<benchmarks>/sample_null/{model}.tsv"
     conda:
         "../../envs/metamers.yaml"
-    threads: 1
+    threads: plan.reading_threads
     resources:
         gpu=plan.gpus,
         mem_mb=costs.memory("sample_null"),

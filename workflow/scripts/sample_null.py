@@ -10,7 +10,8 @@ from metamers.jobs import Job
 
 def main(job: Job) -> None:
     """Measure pairs of natural stimuli at every stage."""
-    device = job.use_torch()
+    # One thread, so that sums have one order; more cores are for reading.
+    device = job.use_torch(threads=1)
     from metamers.networks.network import load_network
     from metamers.synthesis.nulls import sample_null, write_null
 
@@ -22,6 +23,7 @@ def main(job: Job) -> None:
         job.settings,
         job.settings["seed"],
         device,
+        workers=job.threads - 1,
         state_path=job.state_path(job.output.null),
         fingerprint=job.code,
         save_seconds=job.save_seconds,

@@ -8,6 +8,7 @@ training stimuli passed through the training augmentation.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -186,6 +187,7 @@ def sample_null(
     device: str | torch.device = "cpu",
     augment: Augment | None = None,
     *,
+    workers: int = 0,
     state_path: str | Path | None = None,
     fingerprint: str = "",
     save_seconds: float = 60.0,
@@ -210,6 +212,8 @@ def sample_null(
     augment
         Gives the stimuli of indices and a pass; by default the training stimuli of
         `stimuli_path` with ``augmentation``.
+    workers
+        Processes that read and augment the training stimuli; 0: this one.
     state_path
         Where the state is kept so that a killed job goes on; None keeps none.
     fingerprint
@@ -228,25 +232,27 @@ def sample_null(
         If a stage's activations to natural stimuli are not finite.
     """
     from metamers.training.data import training_stimuli
+    from metamers.training.loading import batches
 
     sampling = settings["null_distribution"]
     training = {"augmentation": settings.get("augmentation")}
     stimuli = training_stimuli({**entry, "training": training}, stimuli_path, seed)
-    if augment is None:
 
-        def augment(indices: np.ndarray, repeat: int) -> torch.Tensor:
-            return stimuli.batch(f"null {repeat}", indices)[0]
+    def read(members: list[np.ndarray], repeat: int) -> Iterator[Any]:
+        if augment is not None:
+            yield from (augment(indices, repeat) for indices in members)
+            return
+        shown = batches(stimuli, f"null {repeat}", members, workers, device)
+        yield from (x for x, _ in shown)
 
-    batches = pair_batches(
-        len(stimuli), sampling["pairs"], sampling["batch_size"], seed
-    )
+    pairs = pair_batches(len(stimuli), sampling["pairs"], sampling["batch_size"], seed)
     with ExitStack() as stack:
         state = None
         if state_path is not None:
             kept = ResumeState(state_path, fingerprint, save_seconds)
             state = stack.enter_context(kept)
         accumulators = _accumulate(
-            network, dict(settings["stages"]), batches, augment, device, sampling, state
+            network, dict(settings["stages"]), pairs, read, device, sampling, state
         )
         if state is not None:
             state.finish()
@@ -260,7 +266,7 @@ def _accumulate(
     network: Network,
     stages: dict[str, str],
     batches: Iterator[tuple[np.ndarray, np.ndarray, int]],
-    augment: Augment,
+    read: Callable[[list[np.ndarray], int], Iterator[Any]],
     device: str | torch.device,
     sampling: Mapping[str, Any],
     state: ResumeState | None,
@@ -274,22 +280,36 @@ def _accumulate(
     pairs = sampling["pairs"]
     accumulators = _restored(state, stages, pairs)
     known = next(iter(accumulators.values()), {}).get(MEASURES[0])
-    before, done = known.added if known else 0, 0
+    done = known.added if known else 0
     with torch.no_grad():
-        for first, second, repeat in batches:
-            done += len(first)
-            if done <= before:
-                continue
-            members = augment(np.concatenate([first, second]), repeat)
-            x = torch.as_tensor(members).to(device)
-            for stage, activation in activations(network, stages, x).items():
-                measured = distances(activation[: len(first)], activation[len(first) :])
-                units = activation[0].numel()
-                add_pairs(accumulators, stage, measured.cpu().numpy(), pairs, units)
-            logger.info("null pairs: %d of %d", done, pairs)
-            if state is not None and state.due():
-                state.save(_snapshot(accumulators))
+        for repeat, members in _by_pass(batches, done):
+            for x in read(members, repeat):
+                count = len(x) // 2
+                x = torch.as_tensor(x).to(device)
+                for stage, activation in activations(network, stages, x).items():
+                    measured = distances(activation[:count], activation[count:])
+                    units = activation[0].numel()
+                    add_pairs(accumulators, stage, measured.cpu().numpy(), pairs, units)
+                done += count
+                logger.info("null pairs: %d of %d", done, pairs)
+                if state is not None and state.due():
+                    state.save(_snapshot(accumulators))
     return accumulators
+
+
+def _by_pass(
+    batches: Iterator[tuple[np.ndarray, np.ndarray, int]], done: int
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Give the pairs of each pass, first members then second, after those done."""
+    passed = 0
+    for repeat, group in itertools.groupby(batches, key=lambda batch: batch[2]):
+        members = []
+        for first, second, _ in group:
+            passed += len(first)
+            if passed > done:
+                members.append(np.concatenate([first, second]))
+        if members:
+            yield repeat, members
 
 
 def _snapshot(
