@@ -13,6 +13,7 @@ from metamers.published_plan import PublishedPlan
 from metamers.recognition.published.manifest import PARTS as PUBLISHED_PARTS
 from metamers.stale import refuse_stale
 from metamers.study.reading import missing_data
+from metamers.weights_plan import WeightsPlan
 
 
 def load_plan(name):
@@ -42,6 +43,14 @@ def load_published_plan():
         raise WorkflowError(str(error))
 
 
+def load_weights_plan():
+    """Read which public weights the study uses."""
+    try:
+        return WeightsPlan(plan.study)
+    except StudyError as error:
+        raise WorkflowError(str(error))
+
+
 def report_costs(wildcards):
     """Return what the study costs, as a table."""
     return cost_report(costs)
@@ -58,6 +67,7 @@ def growing(amount):
 
 plan = load_plan(config["study"])
 published_plan = load_published_plan()
+weights_plan = load_weights_plan()
 costs = Costs(plan)
 
 # Where to compute is no setting of a result: `--config device=cpu` changes no file.
@@ -77,6 +87,7 @@ wildcard_constraints:
     shard="[0-9]+",
     block="[A-Za-z0-9_-]+",
     evaluator="[A-Za-z0-9_-]+",
+    public="[A-Za-z0-9_-]+",
 
 
 # A dry run does not ask: a study can be planned where its data are not.

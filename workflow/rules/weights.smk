@@ -4,23 +4,6 @@
 # Costs: 100 MB to 1.3 GB of download a file, where Snakemake itself runs; a read-out is
 #        80,000 sentences through a text tower, a minute on a GPU. They belong to no study.
 
-from metamers.weights_plan import WeightsPlan
-
-
-def load_weights_plan():
-    """Read which public weights the study uses."""
-    try:
-        return WeightsPlan(plan.study)
-    except StudyError as error:
-        raise WorkflowError(str(error))
-
-
-weights_plan = load_weights_plan()
-
-
-wildcard_constraints:
-    public="[A-Za-z0-9_-]+",
-
 
 rule fetch_weights:
     """Download a file of public weights, or take it from a local copy; check it.
