@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional
 from metamers.errors import StudyError
 from metamers.stimuli.image_files import (
     ImageFiles,
-    as_array,
+    as_arrays,
     cut,
     cut_from_file,
     middle,
@@ -26,6 +26,10 @@ def picture(width, height, mode="RGB"):
         for a, b in ((9, 4), (5, 7), (3, 11))
     ]
     return Image.fromarray(np.stack(waves, axis=2).astype(np.uint8)).convert(mode)
+
+
+def as_array(image):
+    return as_arrays([image], 1)[0]
 
 
 def files(folder, *images, size=32, channels=3, suffix=".JPEG"):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from metamers.errors import StudyError
 from metamers.randomness import numpy_generator
-from metamers.stimuli.image_files import as_array, cut, middle
+from metamers.stimuli.image_files import as_arrays, cut, middle
 from metamers.stimuli.listed import Listing, write_listing
 from metamers.training import rows as rows_module
 from metamers.training.augmentation import PICTURE_DRAWS, change_colors, crop_box
@@ -180,6 +180,10 @@ def image_list(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sound_list(tmp_path_factory):
     return listed_files.write_sound_list(tmp_path_factory.mktemp("sound_list"))
+
+
+def as_array(image):
+    return as_arrays([image], 1)[0]
 
 
 def listed_entry(entry, task, **augmentation):

@@ -1,11 +1,17 @@
 """Accuracy under attack, against a network whose robustness is known exactly."""
 
+import listed_files
 import numpy as np
 import pytest
 import torch
 
 from metamers.training.data import StimulusRows
-from metamers.training.robustness import COLUMNS, balanced, measure_robustness
+from metamers.training.robustness import (
+    COLUMNS,
+    balanced,
+    measure_robustness,
+    one_label,
+)
 
 
 class Brightness(torch.nn.Module):
@@ -96,3 +102,60 @@ def test_stimuli_are_balanced_over_categories():
     assert len(balanced(label, 1000, np.random.default_rng(0))) == 75
     other = balanced(label, 12, np.random.default_rng(1))
     assert not np.array_equal(other, balanced(label, 12, np.random.default_rng(0)))
+
+
+def test_stimuli_without_a_label_are_not_attacked():
+    label = np.array([-1] * 30 + [0] * 4 + [1] * 4)
+    chosen = balanced(label, 6, np.random.default_rng(0))
+    assert np.bincount(label[chosen]).tolist() == [3, 3]
+    assert balanced(label, 100, np.random.default_rng(0)).tolist() == list(
+        range(30, 38)
+    )
+
+
+def test_of_several_labels_the_first_is_balanced():
+    label = np.array([[0, 1, 1], [0, 0, 0], [1, 0, 1]], dtype=np.uint8)
+    assert one_label(label).tolist() == [1, -1, 0]
+    assert one_label(np.array([2, -1])).tolist() == [2, -1]
+
+
+class FirstColumn(torch.nn.Module):
+    """Answers by the mean of red, green and blue, and keeps what it was shown."""
+
+    def __init__(self, extra=0):
+        super().__init__()
+        self.extra, self.seen = extra, []
+
+    def forward(self, x):
+        """Return logits (n, 3 + extra)."""
+        self.seen.append(x.detach().clone())
+        means = 40 * x.flatten(2).mean(dim=2) if x.ndim == 4 else x[:, :3]
+        return torch.cat([means, means.new_zeros(len(x), self.extra)], dim=1)
+
+
+def test_the_classes_that_are_learned_are_attacked(tmp_path):
+    path = listed_files.write_image_list(tmp_path)
+    entry = {"modality": "vision", "task": listed_files.image_task()}
+    settings = {"norm": "l2", "epsilons": [0.0, 6.0], "steps": 10, "stimuli": 9}
+    network = FirstColumn()
+    table = measure_robustness(network, entry, settings, path, 0, model="a")
+    # Each class has its own color, also the one of no category.
+    assert table["n"].tolist() == [9, 9]
+    assert table["accuracy"].tolist() == [1.0, 0.0]
+    shown = network.seen[0]
+    assert sorted(shown.flatten(2).mean(dim=2).argmax(dim=1).tolist()) == sorted(
+        [0, 1, 2] * 3
+    )
+
+
+def test_a_second_label_is_not_attacked(tmp_path):
+    path = listed_files.write_sound_list(tmp_path)
+    settings = {"norm": "linf", "epsilons": [0.5], "steps": 2, "stimuli": 4}
+    joint = {"modality": "audio", "task": listed_files.sound_task()}
+    alone = {"modality": "audio", "task": listed_files.sound_task(second=None)}
+    shown = []
+    for entry, extra in ((joint, 3), (alone, 0)):
+        network = FirstColumn(extra)
+        measure_robustness(network, entry, settings, path, 0, model="a")
+        shown.append(network.seen[-1])
+    assert torch.equal(*shown)

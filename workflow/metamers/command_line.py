@@ -38,7 +38,7 @@ def plan(arguments: argparse.Namespace) -> None:
     from metamers.network_check import check_networks
     from metamers.plan import Plan
 
-    found = Plan(arguments.study)
+    found = Plan(arguments.study, arguments.only)
     check_networks(found.study)
     _say(cost_report(Costs(found)))
 
@@ -235,6 +235,8 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("study", help="name of a study, or the path of its file")
         if name == "stale":
             added.add_argument("--remove", action="store_true", help="delete them")
+        if name == "plan":
+            added.add_argument("--only", help="figures, groups or models, with commas")
     added = command("rehearse", rehearse)
     added.add_argument("study", help="name of a study, or the path of its file")
     added.add_argument(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +72,7 @@ class ImageFiles:
 
     def stored(self, indices: np.ndarray) -> np.ndarray:
         """Return images as tests show them, uint8 (n, channels, size, size)."""
-        return np.stack([as_array(self.picture(int(index))) for index in indices])
+        return as_arrays(map(self.picture, indices.tolist()), len(indices))
 
     def values(self, indices: np.ndarray) -> np.ndarray:
         """Return the same in [0, 1], float32."""
@@ -88,12 +88,16 @@ def _unreadable(path: Path, root: Path, error: Exception) -> str:
     return f"{path} cannot be read as an image ({error}); replace it by a whole one"
 
 
-def as_array(image: Image.Image) -> np.ndarray:
-    """Return an image's pixels, uint8 (channels, height, width)."""
-    pixels = np.asarray(image, dtype=np.uint8)
-    if pixels.ndim == 2:
-        return pixels[np.newaxis]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+def as_arrays(images: Iterable[Image.Image], count: int) -> np.ndarray:
+    """Return the pixels of so many images of one size, uint8 (n, channels, ...)."""
+    batch = np.empty(0, dtype=np.uint8)
+    for row, image in enumerate(images):
+        pixels = np.asarray(image, dtype=np.uint8)
+        pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        if row == 0:
+            batch = np.empty((count, *pixels.shape), dtype=np.uint8)
+        batch[row] = pixels
+    return batch
 
 
 def middle(image: Image.Image, size: int) -> Image.Image:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from metamers.errors import StudyError
-from metamers.stimuli.image_files import as_array
+from metamers.stimuli.image_files import as_arrays
 from metamers.training.augmentation import (
     IMAGE_DRAWS,
     PICTURE_DRAWS,
@@ -51,24 +52,21 @@ class TrainingImages(TrainingStimuli):
             return torch.from_numpy(self.rows.stored(indices)), moves, None, label
         draws = self.draws(epoch, indices, PICTURE_DRAWS, "picture")
         if self.changes_pictures:
-            pictures = [
-                self._picture(index, own)
-                for index, own in zip(indices, draws, strict=True)
-            ]
-            images = np.stack(pictures)
+            pictures = map(self._picture, indices.tolist(), draws)
+            images = as_arrays(pictures, len(indices))
         else:
             images = self.rows.stored(indices)
         light = torch.from_numpy(draws) if self.lighting else None
         return torch.from_numpy(images), moves, light, label
 
-    def _picture(self, index: int, draws: np.ndarray) -> np.ndarray:
-        """Return one image, cropped and recolored, uint8 (channels, size, size)."""
+    def _picture(self, index: int, draws: np.ndarray) -> Image.Image:
+        """Return one image, cropped and recolored."""
         area = self.augmentation.get("crop")
         choose = None
         if area:
             choose = partial(crop_box, draws=draws, area=(area[0], area[1]))
-        image = self.rows.picture(int(index), choose)
-        return as_array(change_colors(image, draws, self.augmentation))
+        image = self.rows.picture(index, choose)
+        return change_colors(image, draws, self.augmentation)
 
     def finish(self, read: Read, device: str | torch.device = "cpu") -> Batch:
         """Move the images on the device; see `TrainingStimuli.finish`."""
