@@ -28,7 +28,17 @@ logger = logging.getLogger("metamers")
 
 ROOT = Path(__file__).resolve().parents[2]
 # Fields of a study that hold a path where they hold text.
-PATH_FIELDS = ("path", "training", "test", "clips", "backgrounds")
+PATH_FIELDS = (
+    "path",
+    "training",
+    "test",
+    "clips",
+    "backgrounds",
+    "category_map",
+    "rejected",
+    "vocabulary",
+    "background_labels",
+)
 
 # Between two saves of a long step's state; `--config save_seconds=10` is sooner.
 SAVE_SECONDS = 60.0

@@ -183,13 +183,19 @@ class Plan:
         they are missing (`metamers.study.reading.missing_data`).
         """
         source = getattr(self.study.stimuli, wildcards.modality).source
-        if source.kind == "imagenet":
-            return [tracked(source.category_map)]
-        if source.kind == "manifest":
+        if source.kind in ("imagenet", "manifest"):
             return []
         fields = ("path", "training", "test", "clips", "backgrounds")
         given = [getattr(source, field, None) for field in fields]
         return [tracked(path) for path in given if isinstance(path, str)]
+
+    def stimulus_tables(self, wildcards: Any) -> list[str]:
+        """Return the small files that say which stimuli there are, as far as here."""
+        source = getattr(self.study.stimuli, wildcards.modality).source
+        fields = ("category_map", "rejected", "vocabulary", "background_labels")
+        given = [getattr(source, field, None) for field in fields]
+        paths = [tracked(path) for path in given if isinstance(path, str)]
+        return [path for path in paths if os.path.exists(path)]
 
     def given_weights(self, wildcards: Any) -> list[str]:
         """Return the file of weights that a model is given, or its card, if any."""

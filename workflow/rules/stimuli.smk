@@ -11,6 +11,7 @@ rule prepare_stimuli:
     """
     input:
         sources=ancient(plan.stimulus_sources),
+        tables=plan.stimulus_tables,
     output:
         stimuli="<results>/stimuli/{modality}.h5",
         table="<results>/stimuli/{modality}.csv",

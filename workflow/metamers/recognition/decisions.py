@@ -9,7 +9,6 @@ go to the higher class index, as its flipped ascending sort has it.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from metamers.errors import StudyError, suggest
+from metamers.stimuli.category_map import read_category_map
 
 if TYPE_CHECKING:
     import torch
@@ -103,43 +103,6 @@ def answer_names(
             + suggest(label, categories)
         )
     return list(categories[label])
-
-
-def read_category_map(path: str | Path) -> dict[str, list[int]]:
-    """Read which classes of a network belong to which category.
-
-    Parameters
-    ----------
-    path
-        A csv file with the columns ``category`` and ``index`` (0-based class).
-
-    Returns
-    -------
-    dict
-        {category: class indices, ascending}, in the order of the file.
-
-    Raises
-    ------
-    StudyError
-        Where a column is missing, an index is no whole number or stands twice.
-    """
-    mapping: dict[str, list[int]] = {}
-    with Path(path).open(newline="", encoding="utf-8") as lines:
-        table = csv.DictReader(lines)
-        if table.fieldnames is None or {"category", "index"} - set(table.fieldnames):
-            raise StudyError(
-                f"{path}: the columns are {table.fieldnames}; "
-                "a category map has category and index"
-            )
-        for row in table:
-            if not row["category"] or not str(row["index"]).isdecimal():
-                raise StudyError(
-                    f"{path}, line {table.line_num}: category {row['category']!r}, "
-                    f"index {row['index']!r}; give a name and a class from 0"
-                )
-            mapping.setdefault(row["category"], []).append(int(row["index"]))
-    _classes_and_owners(mapping, None)
-    return {category: sorted(indices) for category, indices in mapping.items()}
 
 
 def imagenet_16_categories() -> dict[str, list[int]]:
