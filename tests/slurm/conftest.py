@@ -15,7 +15,7 @@ import pytest
 
 # The modules beside the tests, which are no package.
 sys.path.insert(0, str(Path(__file__).parent))
-from cluster import Cluster
+from cluster import Cluster, install
 from driving import MADE, SETTINGS, TRAINED, Site, environment
 
 # Of all tests together.
@@ -29,6 +29,10 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
         pytest.skip("a real Slurm needs root: its daemons are started here")
     if not shutil.which("apt-get") and not shutil.which("slurmctld"):
         pytest.skip("a real Slurm needs Debian's packages, and there is no apt-get")
+    try:
+        install()
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"Debian's Slurm cannot be installed here: {error}")
     found = Cluster()
     # What stops a machine's jobs from outside must not leave the daemons behind.
     for number in (signal.SIGTERM, signal.SIGHUP):
