@@ -5,11 +5,12 @@
 After each look at which no job had ended, the plugin waits 10 s longer before the next,
 up to three minutes; there is no option for it. That is right for a cluster and jobs of
 hours, but a test would spend most of its time in waiting. Here it waits at most so many
-seconds. Nothing else is changed, and nothing in the jobs.
+seconds, and Ctrl-C is heard. Nothing else is changed, and nothing in the jobs.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from snakemake.cli import main
@@ -27,5 +28,7 @@ def wait_at_most(seconds: float) -> None:
 
 
 if __name__ == "__main__":
+    # As in a terminal: what is started in the background is told to ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wait_at_most(float(sys.argv[1]))
     main(sys.argv[2:])
