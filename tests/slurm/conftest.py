@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -10,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 # The modules beside the tests, which are no package.
 sys.path.insert(0, str(Path(__file__).parent))
-from cluster import Cluster, install
+from cluster import FOLDER, Cluster, install
 from driving import MADE, SETTINGS, TRAINED, Site, environment
 
 # Of all tests together.
@@ -33,24 +35,39 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
         install()
     except subprocess.CalledProcessError as error:
         pytest.skip(f"Debian's Slurm cannot be installed here: {error}")
-    found = Cluster()
-    # What stops a machine's jobs from outside must not leave the daemons behind.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupted)
-    try:
-        found.start()
-        yield found
-        count = len(found.jobs())
-        pytestconfig.stash[JOBS] = count
-        assert count <= MOST_JOBS, f"{count} Slurm jobs are no small test"
-    finally:
-        # Nobody's second Ctrl-C may cut this short.
-        known = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        found.stop()
-        signal.signal(signal.SIGINT, known)
+    with open(FOLDER.with_suffix(".lock"), "w") as lock:
+        _take_for_these_tests(lock)
+        found = Cluster()
+        # What stops the tests from outside must not leave the daemons behind.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupted)
+        try:
+            found.start()
+            yield found
+            count = len(found.jobs())
+            pytestconfig.stash[JOBS] = count
+            assert count <= MOST_JOBS, f"{count} Slurm jobs are no small test"
+        finally:
+            # Nobody's second Ctrl-C may cut this short.
+            stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            known = [signal.signal(number, signal.SIG_IGN) for number in stops]
+            found.stop()
+            for number, handler in zip(stops, known, strict=True):
+                signal.signal(number, handler)
 
 
 JOBS = pytest.StashKey[int]()
+
+
+def _take_for_these_tests(lock: IO[str]) -> None:
+    """Lock the machine's one cluster until the file is closed."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RuntimeError(
+            f"other tests have the cluster ({lock.name} is locked); start these again "
+            "when they have ended"
+        ) from None
 
 
 def _interrupted(number: int, frame: object) -> None:

@@ -91,7 +91,7 @@ class Site:
         accounting: bool = True,
         longest_wait: float = LONGEST_WAIT,
     ) -> Driver:
-        """Start Snakemake here, as a user does who has logged in.
+        """Start Snakemake here, as a user does who has logged in, with an empty $HOME.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Site:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=environment() if accounting else self._without_accounting(),
+                env=self._environment(accounting),
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -127,10 +127,16 @@ class Site:
         """Take away the lock of a driver that is dead."""
         self.start(options=["--unlock"]).ends_well()
 
-    def _without_accounting(self) -> dict[str, str]:
-        stand_in = self.folder / "profiles" / "slurm" / "bin"
-        known = environment()
-        return {**known, "PATH": f"{stand_in}:{known['PATH']}"}
+    def _environment(self, accounting: bool) -> dict[str, str]:
+        found = environment()
+        # All that the jobs need comes from the environment in the clone.
+        home = self.folder.parent / "home"
+        home.mkdir(exist_ok=True)
+        found["HOME"] = str(home)
+        if not accounting:
+            stand_in = self.folder / "profiles" / "slurm" / "bin"
+            found["PATH"] = f"{stand_in}:{found['PATH']}"
+        return found
 
     def job_of(self, driver: Driver, rule: str) -> SlurmJob:
         """Wait until a job of a rule runs, and return it."""

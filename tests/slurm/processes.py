@@ -35,10 +35,24 @@ def end(pid_file: Path, name: str, number: signal.Signals) -> None:
 
 def processes_on(node: str) -> Iterator[int]:
     """Yield the processes of a node's jobs; its name is in their environment."""
-    wanted = f"SLURMD_NODENAME={node}".encode()
+    yield from _processes_with(f"SLURMD_NODENAME={node}")
+
+
+def work_of(job: int) -> list[int]:
+    """Return the processes that do a job's work: those that run a rule's script."""
+    found = []
+    for pid in _processes_with(f"SLURM_JOB_ID={job}"):
+        with contextlib.suppress(OSError):
+            if b"/.snakemake/scripts/" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def _processes_with(variable: str) -> Iterator[int]:
+    """Yield the processes in whose environment a variable has a value."""
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+            if variable.encode() in (folder / "environ").read_bytes().split(b"\0"):
                 yield int(folder.name)
 
 
