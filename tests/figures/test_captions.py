@@ -34,6 +34,6 @@ def test_captions_render(name, modality):
 
 
 def test_every_figure_has_a_caption():
-    from metamers.plan import MODALITY_FIGURES, STUDY_FIGURES
+    from metamers.outputs import MODALITY_FIGURES, STUDY_FIGURES
 
     assert {"workflow", *MODALITY_FIGURES, *STUDY_FIGURES} <= set(CAPTIONS)

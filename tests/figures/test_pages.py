@@ -240,10 +240,10 @@ def make_overview(models, claims, scores, **changes):
         "claims": claims,
         "scores": scores,
         "convergence": convergence,
-        "figures": ["figures/claims", "figures/recognition_by_stage_vision"],
+        "figures": ["figures/claims_audio", "figures/recognition_by_stage_vision_2"],
         "pages": {name: f"pages/{name}.html" for name in models},
         "tables": ["statistics/claims.csv"],
-        "pictures": {"figures/claims": b"png"},
+        "pictures": {"figures/claims_audio": b"png"},
         "gallery": "gallery/index.html",
         "synthetic": True,
     }
@@ -257,7 +257,9 @@ def test_the_front_page_has_claims_scores_and_links(models, claims, scores):
     assert "180 (75.0%)" in text
     links = {value for tag, name, value in reader.attributes if name == "href"}
     assert "pages/alexnet_standard.html" in links
-    assert "figures/claims.pdf" in links
+    assert "figures/claims_audio.pdf" in links
+    assert "Effects, intervals and verdicts of all claims (audio)" in text
+    assert "by people (published models) (vision 2)" in text
     assert "gallery/index.html" in links
     assert reader.tags.count("img") == 1
     area = scores.set_index("model").loc["alexnet_random", "network_area"]

@@ -32,7 +32,7 @@ def test_results_of_other_settings_are_refused(foreign):
 def test_results_of_other_code_are_refused(foreign):
     foreign.add_code("workflow/metamers/figures/claims.py")
     text = foreign.snakemake("-n", fail=True)
-    assert "results/tiny/figures/claims.svg: was made by other code" in text
+    assert "results/tiny/figures/claims_vision.svg: was made by other code" in text
     assert "results/tiny/figures/scores.svg" not in text
 
 
@@ -51,7 +51,7 @@ def test_a_file_without_provenance_is_refused(foreign):
 
 
 def test_removing_what_is_stale(foreign):
-    foreign.add_code("workflow/metamers/figures/claims.py")
+    foreign.add_code("workflow/metamers/figures/scores.py")
     program = (
         "import sys; sys.path.insert(0, 'workflow')\n"
         "from metamers.plan import Plan\n"
@@ -66,6 +66,6 @@ def test_removing_what_is_stale(foreign):
         check=True,
     )
     kinds = ("svg", "pdf", "png", "csv")
-    stem = "results/tiny/figures/claims"
+    stem = "results/tiny/figures/scores"
     assert sorted(done.stdout.split()) == sorted(f"{stem}.{kind}" for kind in kinds)
-    assert foreign.planned() == {"Drawing claims", "Writing the report"}
+    assert foreign.planned() == {"Drawing scores", "Writing the report"}

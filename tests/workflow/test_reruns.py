@@ -27,7 +27,8 @@ SUMMARIES = {
     "Drawing transfer of audio",
     "Drawing robustness",
     "Drawing scores",
-    "Drawing claims",
+    "Drawing claims of vision",
+    "Drawing claims of audio",
     "Writing the page of net",
     "Writing the page of perturbed",
     "Writing the page of coch",
@@ -157,7 +158,8 @@ def test_synthesis_code(copied):
 
 def test_figure_code(copied):
     copied.add_code("workflow/metamers/figures/claims.py")
-    assert copied.planned() == {"Drawing claims", "Writing the report"}
+    drawn = {"Drawing claims of vision", "Drawing claims of audio"}
+    assert copied.planned() == drawn | {"Writing the report"}
 
 
 def test_script_code(copied):
@@ -233,5 +235,5 @@ def test_new_architecture(copied):
 
 
 def test_removing_an_output_makes_it_again(copied):
-    (copied.folder / "results" / "tiny" / "figures" / "claims.svg").unlink()
-    assert copied.planned() == {"Drawing claims", "Writing the report"}
+    (copied.folder / "results" / "tiny" / "figures" / "claims_audio.svg").unlink()
+    assert copied.planned() == {"Drawing claims of audio", "Writing the report"}

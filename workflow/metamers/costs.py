@@ -153,7 +153,7 @@ class Costs:
 
     def _model(self, rule: str, wildcards: Mapping[str, str]) -> str:
         if rule == "run_controls":
-            return str(getattr(self.plan.study.controls, wildcards["modality"]).model)
+            return self.plan.controls.model(wildcards["modality"])
         return wildcards.get("model") or wildcards["evaluator"]
 
     def _modality(self, rule: str, wildcards: Mapping[str, str]) -> str | None:

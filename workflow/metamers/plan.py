@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from metamers.compared import Slice
+from metamers.control_plan import ControlPlan
+from metamers.figure_plan import FigurePlan
 from metamers.fingerprint import code_fingerprint
 from metamers.networks.registry import front_end_module
 from metamers.networks.weights_registry import public_weights
@@ -119,15 +121,16 @@ class Plan:
         return self.study.models_of("audio") if self.study.collapse else []
 
     @cached_property
-    def controlled(self) -> list[str]:
-        """Modalities that have controls."""
-        return [m for m in self.modalities if getattr(self.study.controls, m)]
+    def controls(self) -> ControlPlan:
+        """What the controls are about, and who judges them."""
+        return ControlPlan(self.study, self.results, self.drop_ins)
 
     @cached_property
-    def study_figures(self) -> list[str]:
-        """Names of the figures of the whole study that it has data for."""
-        lacking = {"collapse": not self.collapsing, "controls": not self.controlled}
-        return [name for name in STUDY_FIGURES if not lacking.get(name)]
+    def figures(self) -> FigurePlan:
+        """The figures, and which models each page of them shows."""
+        data = {"collapse": self.collapsing, "controls": self.controls.modalities}
+        lacking = [name for name, found in data.items() if not found]
+        return FigurePlan(self.study, self.results, lacking)
 
     @cached_property
     def paper(self) -> PaperPlan:
@@ -156,14 +159,6 @@ class Plan:
     def judges(self, block: str) -> list[str]:
         """Return the networks that judge a block: all of its modality."""
         return self.study.models_of(self.modality(self.blocks[block][0]))
-
-    def control_judges(self, modality: str) -> list[str]:
-        """Return who judges the controls: all but models that are dropped in.
-
-        So a model that is dropped in makes nothing run again that exists.
-        """
-        mine = self.study.models_of(modality)
-        return [model for model in mine if model not in self.drop_ins]
 
     @cached_property
     def _reference_counts(self) -> dict[str, int]:
@@ -231,38 +226,6 @@ class Plan:
         members = self.blocks[wildcards.block]
         return [f"{self.results}/screening/{model}.csv" for model in members]
 
-    def metamers_of_modality(self, wildcards: Any) -> list[str]:
-        """Return the packs of metamers of all models of a modality."""
-        mine = self.study.models_of(wildcards.modality)
-        return [f"{self.results}/metamers/{model}.h5" for model in mine]
-
-    def screening_of_modality(self, wildcards: Any) -> list[str]:
-        """Return the screening tables of all models of a modality."""
-        mine = self.study.models_of(wildcards.modality)
-        return [f"{self.results}/screening/{model}.csv" for model in mine]
-
-    def control_metamers(self, wildcards: Any) -> str:
-        """Return the metamers of the model that a modality's controls are about."""
-        model = getattr(self.study.controls, wildcards.modality).model
-        return f"{self.results}/metamers/{model}.h5"
-
-    def control_weights(self, wildcards: Any) -> list[str]:
-        """Return the weights of that model, then of all that judge the controls."""
-        return [
-            f"{self.results}/models/{model}/weights.safetensors"
-            for model in self._in_control(wildcards)
-        ]
-
-    def control_nulls(self, wildcards: Any) -> list[str]:
-        """Return the nulls of that model, then of all that judge the controls."""
-        found = self._in_control(wildcards)
-        return [f"{self.results}/nulls/{model}.h5" for model in found]
-
-    def _in_control(self, wildcards: Any) -> list[str]:
-        modality = wildcards.modality
-        model = getattr(self.study.controls, modality).model
-        return [model, *self.control_judges(modality)]
-
     def all_trials(self) -> list[str]:
         """Return the trial tables of all blocks and evaluators."""
         return [
@@ -326,13 +289,7 @@ class Plan:
             entry = resolved_entry(self.study, wildcards["model"])
             found["task"] = entry["task"]
         if rule == "run_controls":
-            judges = self.control_judges(wildcards["modality"])
-            found["evaluators"] = {name: found["evaluators"][name] for name in judges}
-            found["stages"] = {
-                name: dict(self.study.models[name].stages)
-                for name in dict.fromkeys([found["model"], *judges])
-            }
-            found["screening"] = self.study.screening.model_dump()
+            found = self.controls.settings(found, wildcards["modality"])
         return found
 
     def _summary(self, rule: str, wildcards: dict[str, str]) -> dict[str, Any]:
@@ -344,6 +301,8 @@ class Plan:
             facts = {k: v for k, v in facts.items() if v["modality"] == modality}
         if "model" in wildcards:
             facts = {wildcards["model"]: facts[wildcards["model"]]}
+        if "page" in wildcards:
+            facts = {name: facts[name] for name in self.figures.shown(rule, wildcards)}
         if rule == "plot_collapse":
             facts = {name: facts[name] for name in self.collapsing}
         fronts = {
@@ -386,7 +345,7 @@ class Plan:
     def jobs(self) -> Iterator[Job]:
         """Yield the rule and wildcards of every job of the study."""
         for rule, patterns in OUTPUTS.items():
-            if rule.endswith("_controls") and not self.controlled:
+            if rule.endswith("_controls") and not self.controls.modalities:
                 continue
             if rule == "plot_collapse" and not self.collapsing:
                 continue
@@ -414,8 +373,11 @@ class Plan:
         elif "{model}" in pattern:
             mine = self.collapsing if rule == "measure_collapse" else self.models
             yield from ({"model": model} for model in mine)
+        elif "{page}" in pattern:
+            yield from self.figures.wildcards(rule)
         elif "{modality}" in pattern:
-            mine = self.controlled if rule == "run_controls" else self.modalities
+            controlled = self.controls.modalities
+            mine = controlled if rule == "run_controls" else self.modalities
             yield from ({"modality": modality} for modality in mine)
         else:
             yield {}

@@ -7,7 +7,6 @@ from metamers.errors import StudyError
 from metamers.figures.published.catalogue import FIGURES as PUBLISHED_FIGURES
 from metamers.network_check import can_check_networks, check_networks
 from metamers.networks.weights_fetching import mirror_folder
-from metamers.outputs import MODALITY_FIGURES
 from metamers.plan import Plan, tracked
 from metamers.published_plan import PublishedPlan
 from metamers.recognition.published.manifest import PARTS as PUBLISHED_PARTS
@@ -82,6 +81,7 @@ pathvars:
 
 wildcard_constraints:
     modality="vision|audio",
+    page="|_[0-9]+",
     model="[A-Za-z0-9_-]+",
     stage="[A-Za-z0-9_-]+",
     shard="[0-9]+",

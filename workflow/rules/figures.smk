@@ -13,16 +13,16 @@ rule plot_recognition_by_stage:
         stimuli="<results>/stimuli/{modality}.h5",
     output:
         svg=report(
-            "<results>/figures/recognition_by_stage_{modality}.svg",
+            "<results>/figures/recognition_by_stage_{modality}{page}.svg",
             caption="../report/recognition_by_stage.rst",
             category="Recognition",
-            labels={"figure": "recognition by stage", "modality": "{modality}"},
+            labels={"figure": "recognition by stage", "modality": "{modality}{page}"},
         ),
-        pdf="<results>/figures/recognition_by_stage_{modality}.pdf",
-        png="<results>/figures/recognition_by_stage_{modality}.png",
-        table="<results>/figures/recognition_by_stage_{modality}.csv",
+        pdf="<results>/figures/recognition_by_stage_{modality}{page}.pdf",
+        png="<results>/figures/recognition_by_stage_{modality}{page}.png",
+        table="<results>/figures/recognition_by_stage_{modality}{page}.csv",
     log:
-        "<logs>/plot_recognition_by_stage/{modality}.log",
+        "<logs>/plot_recognition_by_stage/{modality}{page}.log",
     conda:
         "../../envs/metamers.yaml"
     threads: 1
@@ -33,7 +33,7 @@ rule plot_recognition_by_stage:
         settings=plan.settings("plot_recognition_by_stage"),
         code=plan.code("plot_recognition_by_stage"),
     message:
-        "Drawing recognition by stage of {wildcards.modality}"
+        "Drawing recognition by stage of {wildcards.modality}{wildcards.page}"
     script:
         "../scripts/plot_recognition_by_stage.py"
 
@@ -42,20 +42,20 @@ rule plot_examples:
     """Show one natural stimulus and its metamers, by model and stage."""
     input:
         stimuli="<results>/stimuli/{modality}.h5",
-        metamers=plan.metamers_of_modality,
-        screening=plan.screening_of_modality,
+        metamers=plan.figures.metamers("plot_examples"),
+        screening=plan.figures.screening("plot_examples"),
     output:
         svg=report(
-            "<results>/figures/examples_{modality}.svg",
+            "<results>/figures/examples_{modality}{page}.svg",
             caption="../report/examples.rst",
             category="Metamers",
-            labels={"figure": "examples", "modality": "{modality}"},
+            labels={"figure": "examples", "modality": "{modality}{page}"},
         ),
-        pdf="<results>/figures/examples_{modality}.pdf",
-        png="<results>/figures/examples_{modality}.png",
-        table="<results>/figures/examples_{modality}.csv",
+        pdf="<results>/figures/examples_{modality}{page}.pdf",
+        png="<results>/figures/examples_{modality}{page}.png",
+        table="<results>/figures/examples_{modality}{page}.csv",
     log:
-        "<logs>/plot_examples/{modality}.log",
+        "<logs>/plot_examples/{modality}{page}.log",
     conda:
         "../../envs/metamers.yaml"
     threads: 1
@@ -66,7 +66,7 @@ rule plot_examples:
         settings=plan.settings("plot_examples"),
         code=plan.code("plot_examples"),
     message:
-        "Drawing examples of {wildcards.modality}"
+        "Drawing examples of {wildcards.modality}{wildcards.page}"
     script:
         "../scripts/plot_examples.py"
 
@@ -105,19 +105,19 @@ rule plot_transfer_matrix:
 rule plot_convergence:
     """Plot the losses over the steps of the optimization."""
     input:
-        metamers=plan.metamers_of_modality,
+        metamers=plan.figures.metamers("plot_convergence"),
     output:
         svg=report(
-            "<results>/figures/convergence_{modality}.svg",
+            "<results>/figures/convergence_{modality}{page}.svg",
             caption="../report/convergence.rst",
             category="Checks",
-            labels={"figure": "convergence", "modality": "{modality}"},
+            labels={"figure": "convergence", "modality": "{modality}{page}"},
         ),
-        pdf="<results>/figures/convergence_{modality}.pdf",
-        png="<results>/figures/convergence_{modality}.png",
-        table="<results>/figures/convergence_{modality}.csv",
+        pdf="<results>/figures/convergence_{modality}{page}.pdf",
+        png="<results>/figures/convergence_{modality}{page}.png",
+        table="<results>/figures/convergence_{modality}{page}.csv",
     log:
-        "<logs>/plot_convergence/{modality}.log",
+        "<logs>/plot_convergence/{modality}{page}.log",
     conda:
         "../../envs/metamers.yaml"
     threads: 1
@@ -128,7 +128,7 @@ rule plot_convergence:
         settings=plan.settings("plot_convergence"),
         code=plan.code("plot_convergence"),
     message:
-        "Drawing convergence of {wildcards.modality}"
+        "Drawing convergence of {wildcards.modality}{wildcards.page}"
     script:
         "../scripts/plot_convergence.py"
 
@@ -262,21 +262,21 @@ rule plot_scores:
 
 
 rule plot_claims:
-    """Plot the effect, interval and verdict of every claim."""
+    """Plot the effect, interval and verdict of every claim about a modality."""
     input:
         claims=rules.analyse_claims.output.claims,
     output:
         svg=report(
-            "<results>/figures/claims.svg",
+            "<results>/figures/claims_{modality}.svg",
             caption="../report/claims.rst",
             category="Claims",
-            labels={"figure": "claims"},
+            labels={"figure": "claims", "modality": "{modality}"},
         ),
-        pdf="<results>/figures/claims.pdf",
-        png="<results>/figures/claims.png",
-        table="<results>/figures/claims.csv",
+        pdf="<results>/figures/claims_{modality}.pdf",
+        png="<results>/figures/claims_{modality}.png",
+        table="<results>/figures/claims_{modality}.csv",
     log:
-        "<logs>/plot_claims.log",
+        "<logs>/plot_claims/{modality}.log",
     conda:
         "../../envs/metamers.yaml"
     threads: 1
@@ -287,7 +287,7 @@ rule plot_claims:
         settings=plan.settings("plot_claims"),
         code=plan.code("plot_claims"),
     message:
-        "Drawing claims"
+        "Drawing claims of {wildcards.modality}"
     script:
         "../scripts/plot_claims.py"
 
@@ -369,10 +369,5 @@ rule paper_figures:
 rule figures:
     """Target: all figures."""
     input:
-        expand(
-            "<results>/figures/{figure}_{modality}.svg",
-            figure=MODALITY_FIGURES,
-            modality=plan.modalities,
-        ),
-        expand("<results>/figures/{figure}.svg", figure=plan.study_figures),
+        expand("<results>/figures/{figure}.svg", figure=plan.figures.names),
         expand("<results>/figures/paper/{figure}.svg", figure=plan.paper.wanted),

@@ -39,9 +39,9 @@ rule run_controls:
     """Optimize one stage for longer, and add noise of a metamer's size to stimuli."""
     input:
         stimuli="<results>/stimuli/{modality}.h5",
-        metamers=plan.control_metamers,
-        weights=plan.control_weights,
-        nulls=plan.control_nulls,
+        metamers=plan.controls.metamers,
+        weights=plan.controls.weights,
+        nulls=plan.controls.nulls,
     output:
         trials="<results>/controls/{modality}.parquet",
     log:
@@ -93,4 +93,4 @@ rule transfer:
     """Target: what every network answers to every metamer, and the controls."""
     input:
         rules.collect_recognition.output,
-        expand("<results>/controls/{modality}.parquet", modality=plan.controlled),
+        expand("<results>/controls/{modality}.parquet", modality=plan.controls.modalities),

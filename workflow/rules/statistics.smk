@@ -99,7 +99,7 @@ rule analyse_controls:
     """Compare longer optimization, and noise of the same error, with the metamers."""
     input:
         controls=expand(
-            "<results>/controls/{modality}.parquet", modality=plan.controlled
+            "<results>/controls/{modality}.parquet", modality=plan.controls.modalities
         ),
     output:
         controls=report(
@@ -250,7 +250,7 @@ rule statistics:
         rules.analyse_recognition.output,
         rules.analyse_anova.output,
         rules.analyse_correlations.output,
-        rules.analyse_controls.output if plan.controlled else [],
+        rules.analyse_controls.output if plan.controls.modalities else [],
         rules.analyse_convergence.output,
         rules.analyse_noisiness.output,
         rules.analyse_scores.output,

@@ -9,12 +9,14 @@ from metamers.jobs import Job
 
 
 def main(job: Job) -> None:
-    """Plot effect, interval and verdict of every claim."""
+    """Plot effect, interval and verdict of every claim about a modality."""
     import pandas as pd
 
     from metamers.figures.claims import plot_claims
 
-    figure, table = plot_claims(pd.read_csv(job.input.claims))
+    claims = pd.read_csv(job.input.claims)
+    of_modality = claims["modality"] == job.settings["modality"]
+    figure, table = plot_claims(claims[of_modality].reset_index(drop=True))
     job.write_figure(figure, table)
 
 

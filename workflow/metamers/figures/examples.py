@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from metamers.figures.inputs import Examples
 
-LEFT, GUTTER = 26.0, 1.6
+LEFT, GUTTER, WIDEST = 26.0, 1.6, 22.0
 TOP, TITLE, CAPTION = 15.0, 3.6, 4.2
 PASSED_COLOR, FAILED_COLOR = "#00795C", "#C44E00"
 
@@ -64,7 +64,7 @@ def plot_examples(
         front_end = None
     names = [n for n, model in models.items() if model["modality"] == examples.modality]
     deepest = max((len(models[name]["stages"]) for name in names), default=1)
-    width = (TWO_COLUMNS - LEFT - 1.0) / (deepest + 1) - GUTTER
+    width = min((TWO_COLUMNS - LEFT - 1.0) / (deepest + 1) - GUTTER, WIDEST)
     tall = width if examples.modality == "vision" else width * 0.8
     row_height = TITLE + tall + CAPTION
     figure = new_figure(TWO_COLUMNS, TOP + max(len(names), 1) * row_height + 6.0)

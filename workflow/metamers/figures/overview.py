@@ -252,7 +252,7 @@ def _figures(figures: Sequence[str], pictures: Mapping[str, bytes]) -> Markup:
             page.join([" ", tag("a", suffix, href=quote(f"{path}.{suffix}"))])
             for suffix in ("svg", "pdf", "png", "csv")
         ]
-        words = f"{label} ({ending})" if ending else label
+        words = f"{label} ({readable(ending)})" if ending else label
         items.append(tag("li", words, ":", *formats))
         if path in pictures:
             source = page.data_uri(pictures[path], "image/png")
