@@ -93,4 +93,6 @@ rule transfer:
     """Target: what every network answers to every metamer, and the controls."""
     input:
         rules.collect_recognition.output,
-        expand("<results>/controls/{modality}.parquet", modality=plan.controls.modalities),
+        expand(
+            "<results>/controls/{modality}.parquet", modality=plan.controls.modalities
+        ),
