@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from metamers.errors import StudyError
-from metamers.resume import Interrupted, ResumeState, state_path
+from metamers.owners import this_owner
+from metamers.resume import Interrupted, ResumeState, discard, state_path
 
 
 def test_arrays_and_scalars_come_back_bit_for_bit(tmp_path):
@@ -52,11 +53,17 @@ def test_a_damaged_state_starts_anew(tmp_path):
         assert state.load() is None
 
 
-def test_finish_leaves_nothing_behind(tmp_path):
+def test_a_complete_state_is_there_until_it_is_discarded(tmp_path):
+    for name in ("state", "state.0", "state.1", "other"):
+        with ResumeState(tmp_path / name, "one") as state:
+            state.save({"step": 1})
+            state.complete()
     with ResumeState(tmp_path / "state", "one") as state:
-        state.save({"step": 1})
-        state.finish()
-    assert list(tmp_path.iterdir()) == []
+        assert state.load()
+    (tmp_path / ".state.elsewhere-17").touch()
+    discard(tmp_path / "state")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+    discard(tmp_path / "state")
 
 
 def test_due_follows_the_interval(tmp_path):
@@ -93,7 +100,7 @@ def test_a_signal_is_not_swallowed_where_nothing_is_saved(tmp_path):
 
 def test_a_signal_after_the_end_does_not_lose_the_result(tmp_path):
     with ResumeState(tmp_path / "state", "one") as state:
-        state.finish()
+        state.complete()
         os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -149,27 +156,118 @@ def test_one_process_cannot_own_a_state_twice(tmp_path):
         pass
 
 
-def write_owner(path, *, age, job=None, restart=0):
+def write_owner(path, *, age, job=None, restart=0, cluster=None):
     owner = {"host": "elsewhere", "pid": 1, "started": "1", "job": job}
-    path.write_text(json.dumps({**owner, "restart": restart}))
+    path.write_text(json.dumps({**owner, "restart": restart, "cluster": cluster}))
     os.utime(path, (time.time() - age, time.time() - age))
 
 
-def test_an_owner_on_another_host_is_alive_while_it_gives_signs(tmp_path):
-    write_owner(tmp_path / "state.owner", age=10)
+@pytest.fixture
+def slept(monkeypatch):
+    """Return the seconds that are waited for, without waiting for them."""
+    seconds: list[float] = []
+    monkeypatch.setattr("metamers.owners.sleep", seconds.append)
+    return seconds
+
+
+def test_an_owner_on_another_machine_that_gives_a_sign_is_alive(
+    tmp_path, slept, monkeypatch
+):
+    owner = tmp_path / "state.owner"
+    write_owner(owner, age=200)
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            os.utime(owner)
+
+    monkeypatch.setattr("metamers.owners.sleep", sleep)
     with (
-        pytest.raises(StudyError, match="elsewhere"),
+        pytest.raises(StudyError, match="process 1 on elsewhere"),
         ResumeState(tmp_path / "state", "one"),
     ):
         pass
+    assert len(slept) == 3
+    # It is still named: nothing was taken from it.
+    assert json.loads(owner.read_text())["host"] == "elsewhere"
+
+
+def test_a_silent_owner_on_another_machine_is_waited_for_and_replaced(
+    tmp_path, slept, monkeypatch
+):
+    write_owner(tmp_path / "state.owner", age=200)
+    started = time.time()
+    clock = lambda: started + sum(slept)  # noqa: E731
+    monkeypatch.setattr("metamers.owners.time", clock)
+    (tmp_path / ".state.elsewhere-1").touch()
+    with ResumeState(tmp_path / "state", "one", interval_seconds=60):
+        assert 100 <= sum(slept) <= 110
+        # What it had begun to write is removed with it.
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["state.owner"]
+    slept.clear()
     write_owner(tmp_path / "state.owner", age=3600)
     with ResumeState(tmp_path / "state", "one"):
-        pass
+        assert not slept
 
 
-def test_a_requeued_batch_job_takes_over_at_once(tmp_path, monkeypatch):
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """Return a function that makes a `squeue` which knows a job's state."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "here")
+    monkeypatch.setenv("SLURM_JOB_ID", "72")
+
+    def write(answer):
+        path = folder / "squeue"
+        path.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/asked\n{answer}\n')
+        path.chmod(0o755)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "echo OUT_OF_MEMORY",
+        "echo NODE_FAIL",
+        "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1",
+    ],
+)
+def test_an_owner_whose_job_has_ended_is_dead_at_once(tmp_path, slept, squeue, answer):
+    squeue(answer)
+    write_owner(tmp_path / "state.owner", age=1, job="71", cluster="here")
+    with ResumeState(tmp_path / "state", "one"):
+        assert not slept
+    assert "-j 71" in (tmp_path / "asked").read_text()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["echo RUNNING", "echo COMPLETING", "echo 'Unable to contact' >&2; exit 1", ""],
+)
+def test_an_owner_whose_job_may_run_is_waited_for(tmp_path, slept, squeue, answer):
+    squeue(answer)
+    write_owner(tmp_path / "state.owner", age=297, job="71", cluster="here")
+    with ResumeState(tmp_path / "state", "one"):
+        assert slept
+    slept.clear()
+    # Of another cluster's jobs this one's controller knows nothing.
+    squeue("echo COMPLETED")
+    write_owner(tmp_path / "state.owner", age=297, job="71", cluster="there")
+    with ResumeState(tmp_path / "state", "one"):
+        assert slept
+
+
+def test_a_requeued_batch_job_takes_over_at_once(tmp_path, slept, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "71")
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     write_owner(tmp_path / "state.owner", age=1, job="71")
     with ResumeState(tmp_path / "state", "one"):
-        pass
+        assert not slept
+
+
+def test_a_node_is_named_as_slurm_names_it(monkeypatch):
+    monkeypatch.setenv("SLURMD_NODENAME", "c7")
+    assert this_owner()["host"] == "c7"

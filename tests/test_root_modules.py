@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,13 @@ import pandas as pd
 import pytest
 
 from metamers.errors import suggest
-from metamers.files import atomic_path, read_parquet, write_json, write_parquet
+from metamers.files import (
+    atomic_path,
+    read_parquet,
+    this_machine,
+    write_json,
+    write_parquet,
+)
 from metamers.provenance import provenance, settings_hash
 from metamers.randomness import derive_seed, numpy_generator, torch_generator
 
@@ -68,15 +73,17 @@ def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
     path = tmp_path / "table.csv"
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    host = socket.gethostname()
+    host = this_machine()
     half = tmp_path / f".table.{host}-{dead.pid}.csv"
     others = [
         tmp_path / f".table.{host}-{os.getppid()}.csv",  # of a process that is alive
         tmp_path / f".table.elsewhere-{dead.pid}.csv",
         tmp_path / f".tables.{host}-{dead.pid}.csv",
     ]
-    for file in (half, *others):
+    abandoned = tmp_path / ".table.far-away-7.csv"
+    for file in (half, abandoned, *others):
         file.write_text("half")
+    os.utime(abandoned, (time.time() - 4000,) * 2)
     with atomic_path(path) as temporary:
         temporary.write_text("whole")
     assert sorted(tmp_path.iterdir()) == sorted([path, *others])

@@ -6,7 +6,9 @@ import torch
 from torch import nn
 
 from metamers.networks.network import Network
+from metamers.resume import discard
 from metamers.stimuli.files import Split
+from metamers.synthesis import optimization
 from metamers.synthesis.controls import (
     longer_settings,
     longer_synthesis,
@@ -51,7 +53,35 @@ def test_longer_synthesis_is_the_same_with_more_steps(tmp_path):
     assert longer[0].logged_step[-1] == 60
     assert SETTINGS["steps_per_round"] == 5
     assert longer_settings(SETTINGS, 2) == {**SETTINGS, "steps_per_round": 10}
+    # Of both shards, until the trials are written.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.0", "s.1"]
+    discard(tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_shards_that_are_made_are_not_made_again(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    network = Network(nn.Identity(), nn.Sequential(nn.Flatten(), nn.Linear(64, 3)))
+    stimuli = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8)).astype(np.uint8)
+    reference = Split(stimuli, np.array(["a", "b", "c"]), {"category": np.arange(3)})
+    steps, original = [], optimization.take_step
+
+    def stopping(*arguments):
+        steps.append(1)
+        # In the first step of the second shard.
+        if len(steps) == 31:
+            raise KeyboardInterrupt
+        original(*arguments)
+
+    monkeypatch.setattr(optimization, "take_step", stopping)
+    given = (network, ENTRY, "relu", "1", False, reference, SETTINGS, 2, 517)
+    with pytest.raises(KeyboardInterrupt):
+        longer_synthesis(*given, state_path=tmp_path / "s")
+    resumed = longer_synthesis(*given, state_path=tmp_path / "s")
+    assert len(steps) == 31 + 30
+    for part, whole in zip(resumed, longer_synthesis(*given), strict=True):
+        np.testing.assert_array_equal(part.metamer, whole.metamer)
+        np.testing.assert_array_equal(part.loss, whole.loss)
 
 
 @pytest.mark.parametrize("modality", ["vision", "audio"])

@@ -330,7 +330,14 @@ def test_a_stopped_synthesis_goes_on_to_the_same_bits(
     uninterrupted = synthesize(network, reference, initial, LONG)
     np.testing.assert_array_equal(resumed.metamer, uninterrupted.metamer)
     np.testing.assert_array_equal(resumed.loss, uninterrupted.loss)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [state], "kept until the result is written"
+    calls.clear()
+    complete = synthesize(
+        counted, reference, initial, LONG, state_path=state, fingerprint="code"
+    )
+    assert len(calls) == 2, "the target and the last loss, but no step"
+    np.testing.assert_array_equal(complete.metamer, uninterrupted.metamer)
+    np.testing.assert_array_equal(complete.loss, uninterrupted.loss)
 
 
 class Stop(Exception):

@@ -121,7 +121,7 @@ def test_sounds(tmp_path):
     assert made.metamer.shape == (2, 64)
     assert made.metamer.min() < 0
     assert made.loss[:, -1].max() < 0.3
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "state"]
 
 
 def test_stimuli_that_are_not_numbers_get_no_answer(image_network):

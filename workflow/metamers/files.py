@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# A temporary file of another machine, silent for so long, is of a process that died.
+ABANDONED_SECONDS = 3600.0
 
 
 @contextmanager
@@ -31,7 +35,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
-    temporary = path.with_name(f"{_prefix(path)}{os.getpid()}{path.suffix}")
+    owner = f"{this_machine()}-{os.getpid()}"
+    temporary = path.with_name(f".{path.stem}.{owner}{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -39,18 +44,43 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(path: str | Path) -> None:
-    """Remove temporary files of `path` whose process on this machine has died."""
+def remove_leftovers(path: str | Path, *, of_all_machines: bool = False) -> None:
+    """Remove temporary files of `path` whose process has died.
+
+    Parameters
+    ----------
+    path
+        The final path.
+    of_all_machines
+        Nobody but this process writes it now: what processes of other machines left
+        goes too. Otherwise only what has not grown for an hour.
+    """
     path = Path(path)
-    prefix = _prefix(path)
+    prefix = f".{path.stem}."
     for leftover in path.parent.glob(f"{escape(prefix)}*{escape(path.suffix)}"):
-        pid = leftover.name.removeprefix(prefix).removesuffix(path.suffix)
-        if pid.isdecimal() and not _is_running(int(pid)):
+        owner = leftover.name.removeprefix(prefix).removesuffix(path.suffix)
+        machine, _, pid = owner.rpartition("-")
+        if not machine or not pid.isdecimal():
+            continue
+        if machine == this_machine():
+            dead = not _is_running(int(pid))
+        else:
+            dead = of_all_machines or _age(leftover) > ABANDONED_SECONDS
+        if dead:
             leftover.unlink(missing_ok=True)
 
 
-def _prefix(path: Path) -> str:
-    return f".{path.stem}.{socket.gethostname()}-"
+def this_machine() -> str:
+    """Return the name of this machine; in a job of Slurm that of the node."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since a file was written to; 0 if it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _is_running(pid: int) -> bool:

@@ -126,12 +126,18 @@ class Job:
         return self.device
 
     def state_path(self, output: str | Path) -> Path:
-        """Return where this job keeps its state until `output` is complete."""
+        """Return where this job keeps its state until its outputs are written."""
         from metamers.provenance import settings_hash
         from metamers.resume import state_path
 
         identity = settings_hash({"settings": self.settings, "code": self.code})
         return state_path(output, identity)
+
+    def discard_state(self, output: str | Path) -> None:
+        """Remove the state of this job: all its outputs are written."""
+        from metamers.resume import discard
+
+        discard(self.state_path(output))
 
     def located(self, section: Mapping[str, Any]) -> dict[str, Any]:
         """Return a section of the study with its paths made absolute.

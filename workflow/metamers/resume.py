@@ -7,24 +7,21 @@ computed without the interruption. The file is safetensors: no pickles.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import logging
-import os
 import signal
-import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from metamers.errors import StudyError
 from metamers.files import atomic_path, remove_leftovers
+from metamers.owners import claim, give_sign, this_owner
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +50,27 @@ def state_path(output: str | Path, fingerprint: str) -> Path:
     return output.with_name(f".{output.name}.{fingerprint}.state")
 
 
+def discard(path: str | Path) -> None:
+    """Remove the state of a step whose result is written, with all its parts.
+
+    Parameters
+    ----------
+    path
+        The state file; parts of a step add an ending to its name.
+    """
+    path = Path(path)
+    for part in [path, *path.parent.glob(f"{escape(path.name)}.*")]:
+        part.unlink(missing_ok=True)
+        remove_leftovers(part, of_all_machines=True)
+
+
 class ResumeState:
     """The saved state of one step, owned by one live process.
 
     Use as a context manager: entering claims the state for this process and installs
-    the signal handlers (in the main thread only); leaving undoes both and keeps the
-    saved state unless `finish` was called.
+    the signal handlers (in the main thread only); leaving undoes both. The saved state
+    stays until the result is written and `discard` removes it, so that a full disk at
+    the very end costs no more than a kill before.
 
     Parameters
     ----------
@@ -73,7 +85,8 @@ class ResumeState:
     Raises
     ------
     StudyError
-        On entering, if another live process owns the state.
+        On entering, if another live process owns the state. An owner on another machine
+        that gives no sign is waited for, five minutes or five intervals at most.
 
     Examples
     --------
@@ -84,7 +97,9 @@ class ResumeState:
     ...         step += 1  # work
     ...         if state.due():
     ...             state.save({"step": step})  # raises Interrupted after a signal
-    ...     state.finish()
+    ...     state.complete()
+    >>> write(result)
+    >>> discard(path)
     """
 
     def __init__(
@@ -98,11 +113,14 @@ class ResumeState:
         self._received: int | None = None
         self._last_save = time.monotonic()
         self._last_sign_of_life = time.monotonic()
-        self._finished = False
+        self._completed = False
 
     def __enter__(self) -> Self:
         """Claim the state and install the signal handlers."""
-        self._claim()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        silence = max(SILENT_INTERVALS * self.interval_seconds, SILENT_SECONDS)
+        claim(self._owner_path, self.path, silence)
+        remove_leftovers(self.path, of_all_machines=True)
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self._previous_handlers[number] = signal.signal(number, self._receive)
@@ -120,7 +138,7 @@ class ResumeState:
             signal.signal(number, handler)
         self._previous_handlers.clear()
         self._owner_path.unlink(missing_ok=True)
-        if self._received is not None and error is None and not self._finished:
+        if self._received is not None and error is None and not self._completed:
             raise self._interruption()
 
     def load(self) -> dict[str, np.ndarray] | None:
@@ -152,8 +170,7 @@ class ResumeState:
         """Say whether to save now: the interval is over, or a signal has come."""
         now = time.monotonic()
         if now - self._last_sign_of_life >= self.interval_seconds:
-            with contextlib.suppress(OSError):
-                os.utime(self._owner_path)
+            give_sign(self._owner_path)
             self._last_sign_of_life = now
         return self._received is not None or (
             now - self._last_save >= self.interval_seconds
@@ -186,11 +203,9 @@ class ResumeState:
         if self._received is not None:
             raise self._interruption()
 
-    def finish(self) -> None:
-        """Remove the state: the result is complete."""
-        self.path.unlink(missing_ok=True)
-        remove_leftovers(self.path)
-        self._finished = True
+    def complete(self) -> None:
+        """Say that all is computed: a signal no longer stops the step."""
+        self._completed = True
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received = number
@@ -201,92 +216,3 @@ class ResumeState:
             f"stopped by {name}; the state is kept in {self.path}: "
             "run the same step again to go on from there"
         )
-
-    def _claim(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self._owner_path) as file:
-            try:
-                owner = json.loads(file.read())
-            except json.JSONDecodeError:
-                owner = None  # new, or of a process that died while writing it
-            silence = SILENT_INTERVALS * self.interval_seconds
-            if owner and is_alive(owner, file, max(silence, SILENT_SECONDS)):
-                raise StudyError(
-                    f"{self.path} belongs to process {owner['pid']} on "
-                    f"{owner['host']}, which is still working on it; wait for it, "
-                    "or end it and run this step again"
-                )
-            file.seek(0)
-            file.truncate()
-            file.write(json.dumps(this_owner()))
-
-
-def this_owner() -> dict[str, Any]:
-    """Name this process: host, pid, start time and batch job."""
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "started": process_start(os.getpid()),
-        "job": os.environ.get("SLURM_JOB_ID"),
-        "restart": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
-    }
-
-
-def process_start(pid: int) -> str | None:
-    """Return the start of a process in kernel ticks; None if it has ended.
-
-    None too on systems that do not tell. The start tells a process from a later one
-    that was given the same pid.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    # The command, the second field, may hold blanks and brackets itself.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]
-
-
-def is_alive(owner: Mapping[str, Any], file: Any, silence: float) -> bool:
-    """Say whether the process that wrote an owner file still works.
-
-    Parameters
-    ----------
-    owner
-        What `this_owner` returned there.
-    file
-        The open owner file.
-    silence
-        Seconds without a sign after which an owner on another host is taken for dead.
-    """
-    here = this_owner()
-    if owner["host"] == here["host"]:
-        try:
-            os.kill(owner["pid"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return process_start(owner["pid"]) == owner["started"]
-    requeued = owner["job"] is not None and owner["job"] == here["job"]
-    if requeued and here["restart"] > owner["restart"]:
-        return False
-    return time.time() - os.fstat(file.fileno()).st_mtime < silence
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[Any]:
-    """Open a file for reading and writing while no other process has it so open."""
-    while True:
-        with open(path, "a+") as file:
-            # Where a file system knows no locks, two claims of one instant can both
-            # succeed; any later one is still refused.
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
-            # The owner before may have removed the file while this one waited for it.
-            opened = os.fstat(file.fileno()).st_ino
-            if not path.exists() or path.stat().st_ino != opened:
-                continue
-            file.seek(0)
-            yield file
-            return

@@ -36,6 +36,7 @@ def main(job: Job) -> None:
         device=device,
         state_path=job.state_path(job.output.trials),
         fingerprint=job.code,
+        save_seconds=job.save_seconds,
     )
     about = ControlledStage(
         settings["study"],
@@ -68,6 +69,7 @@ def main(job: Job) -> None:
     write_parquet(
         pd.concat(trials, ignore_index=True), job.output.trials, job.provenance()
     )
+    job.discard_state(job.output.trials)
 
 
 main(Job(snakemake))

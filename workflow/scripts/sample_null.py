@@ -29,6 +29,7 @@ def main(job: Job) -> None:
         save_seconds=job.save_seconds,
     )
     write_null(null, job.output.null, job.provenance())
+    job.discard_state(job.output.null)
 
 
 main(Job(snakemake))

@@ -34,6 +34,7 @@ def main(job: Job) -> None:
         settings["model"],
     )
     write_shard(shard, job.output.metamers, job.provenance())
+    job.discard_state(job.output.metamers)
 
 
 main(Job(snakemake))

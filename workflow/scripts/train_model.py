@@ -40,6 +40,7 @@ def main(job: Job, gpus: int) -> None:
     )
     job.write_csv(result.history, job.output.training)
     save_weights(result.network, job.output.weights, {**job.embedded(), **made})
+    job.discard_state(job.output.weights)
 
 
 # Processes that train together import this file.

@@ -192,6 +192,7 @@ def make_controls(
     device: str | torch.device = "cpu",
     state_path: str | Path | None = None,
     fingerprint: str = "",
+    save_seconds: float = 60.0,
 ) -> dict[str, ControlStimuli]:
     """Make the stimuli of the controls of one stage.
 
@@ -208,7 +209,7 @@ def make_controls(
         The generator's metamers; those of the stage are the standard.
     null_path
         The generator's null distributions, by which all metamers are screened.
-    device, state_path, fingerprint
+    device, state_path, fingerprint, save_seconds
         As in `metamers.synthesis.controls.longer_synthesis`.
 
     Returns
@@ -233,6 +234,7 @@ def make_controls(
         device,
         state_path,
         fingerprint,
+        save_seconds,
         settings["model"],
     )
     null, answers = read_null(null_path), answer_names(entry["task"], categories)

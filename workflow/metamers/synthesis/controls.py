@@ -46,6 +46,7 @@ def longer_synthesis(
     device: str | torch.device = "cpu",
     state_path: str | Path | None = None,
     fingerprint: str = "",
+    save_seconds: float = 60.0,
     model: str = "",
 ) -> list[MetamerShard]:
     """Make the metamers of all references at one stage with more steps a round.
@@ -55,14 +56,17 @@ def longer_synthesis(
 
     Parameters
     ----------
-    network, entry, stage, path, straight_through, settings, seed, device, fingerprint
+    network, entry, stage, path, straight_through, settings, seed, device
         As for `metamers.synthesis.shard_job.synthesize_shard`.
     reference
         All references.
     step_factor
         How many times the steps of a round.
     state_path
-        Where the state of shard k is kept: this path with ``.k`` added.
+        Where the state of shard k is kept: this path with ``.k`` added. Shards that are
+        made keep theirs too, so that a killed job need not make them again.
+    fingerprint, save_seconds, model
+        As for `metamers.synthesis.shard_job.synthesize_shard`.
 
     Returns
     -------
@@ -86,7 +90,8 @@ def longer_synthesis(
                 device,
                 kept,
                 fingerprint,
-                model=model,
+                save_seconds,
+                model,
             )
         )
     return shards

@@ -215,7 +215,8 @@ def sample_null(
     workers
         Processes that read and augment the training stimuli; 0: this one.
     state_path
-        Where the state is kept so that a killed job goes on; None keeps none.
+        Where the state is kept so that a killed job goes on, until
+        `metamers.resume.discard`; None keeps none.
     fingerprint
         Of the code and settings; a state of another one is not used.
     save_seconds
@@ -255,7 +256,7 @@ def sample_null(
             network, dict(settings["stages"]), pairs, read, device, sampling, state
         )
         if state is not None:
-            state.finish()
+            state.complete()
     return {
         stage: {measure: one.distribution() for measure, one in measures.items()}
         for stage, measures in accumulators.items()
@@ -292,7 +293,7 @@ def _accumulate(
                     add_pairs(accumulators, stage, measured.cpu().numpy(), pairs, units)
                 done += count
                 logger.info("null pairs: %d of %d", done, pairs)
-                if state is not None and state.due():
+                if state is not None and (state.due() or done == pairs):
                     state.save(_snapshot(accumulators))
     return accumulators
 

@@ -109,7 +109,7 @@ def synthesize(
         Which units the gradient is of at each step; None for all at all steps.
     state_path
         Where the state is kept so that a killed synthesis goes on, bit for bit as if
-        it had not been; None keeps none.
+        it had not been, until `metamers.resume.discard`; None keeps none.
     fingerprint
         Hash of what else the result depends on (the network above all).
     interval_seconds
@@ -158,7 +158,7 @@ def synthesize(
             prior,
         )
         if state is not None:
-            state.finish()
+            state.complete()
     return Synthesis(iterate.cpu().numpy(), loss.cpu().numpy(), logged_step)
 
 
@@ -199,7 +199,8 @@ def descend(
     phase: Phase | None = None
     partial: PartialTarget | None = None
     rounds, per_round = settings["rounds"], settings["steps_per_round"]
-    for step in range(restore(state, iterate, loss), rounds * per_round):
+    steps = rounds * per_round
+    for step in range(restore(state, iterate, loss), steps):
         if matching is not None and (now := matching.phase(step)) != phase:
             phase, partial = now, None
             if now is not None:
@@ -219,7 +220,8 @@ def descend(
                 rounds,
                 float(step_loss.median()),
             )
-        if state is not None and state.due():
+        # Also at the end: what comes after it may fail, as on a full disk.
+        if state is not None and (state.due() or step + 1 == steps):
             saved = {"iterate": iterate.cpu(), "loss": loss.cpu(), "step": step + 1}
             state.save(saved)
     with torch.no_grad():

@@ -66,7 +66,8 @@ def synthesize_shard(
     device
         Where to compute.
     state_path
-        Where the state is kept so that a killed job goes on; None keeps none.
+        Where the state is kept so that a killed job goes on, until
+        `metamers.resume.discard`; None keeps none.
     fingerprint
         Hash of the code, if a state of other code is not to be used.
     save_seconds

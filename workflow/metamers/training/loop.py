@@ -76,7 +76,8 @@ def train(
         shapes agree), order and augmentation, so that they differ by what their
         entries say.
     state_path
-        Where the state is kept while training, to resume from; None keeps none.
+        Where the state is kept to resume from, until `metamers.resume.discard`; None
+        keeps none.
     device
         A torch device; of several processes, its type.
     fingerprint
@@ -200,7 +201,7 @@ def _trained(
             run.restore(saved)
         _train_epochs(run, test, state if group.is_first else None, workers)
         if group.is_first:
-            state.finish()
+            state.complete()
     return run
 
 
