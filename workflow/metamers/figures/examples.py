@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from metamers.figures.inputs import Examples
 
 LEFT, GUTTER, WIDEST = 26.0, 1.6, 22.0
+LETTERS_ACROSS = 17
 TOP, TITLE, CAPTION = 15.0, 3.6, 4.2
 PASSED_COLOR, FAILED_COLOR = "#00795C", "#C44E00"
 
@@ -75,7 +77,7 @@ def plot_examples(
     rows = []
     for row, name in enumerate(names):
         top = TOP + row * row_height + TITLE
-        label = readable(name).replace(" ", "\n", 1)
+        label = "\n".join(textwrap.wrap(readable(name), LETTERS_ACROSS))
         text_at(figure, 1.0, top + tall / 2, label, va="center")
         for column, stage in enumerate([None, *models[name]["stages"]]):
             left = LEFT + column * (width + GUTTER)

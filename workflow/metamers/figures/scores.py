@@ -9,6 +9,7 @@ import pandas as pd
 
 from metamers.figures.style import (
     SMALL,
+    TALLEST,
     TWO_COLUMNS,
     axes_at,
     gap,
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEFT, TOP, ROW, GUTTER, BLOCK = 40.0, 16.0, 5.0, 4.0, 9.0
+TOP, BOTTOM, GUTTER, BLOCK = 16.0, 20.0, 4.0, 9.0
+# A row is lower, and the names have more room, where there are many.
+TALLEST_ROW, LETTER_WIDTH = 5.0, 1.2
+LEAST_LEFT, MOST_LEFT = 40.0, 50.0
 
 SCORES = {
     "accuracy": "accuracy",
@@ -77,26 +81,28 @@ def plot_scores(
     }
     order = [name for kind in ("vision", "audio") for name in _of(models, kind)]
     breaks = bool(_of(models, "vision")) and bool(_of(models, "audio"))
-    height = len(order) * ROW + (BLOCK if breaks else 0.0)
-    figure = new_figure(TWO_COLUMNS, TOP + height + 20.0)
+    between = BLOCK if breaks else 0.0
+    room = TALLEST - TOP - BOTTOM - between
+    row_height = min(TALLEST_ROW, room / max(len(order), 1))
+    height = len(order) * row_height + between
+    figure = new_figure(TWO_COLUMNS, TOP + height + BOTTOM)
     if not shown or not order:
-        gap(axes_at(figure, LEFT, TOP, 100.0, max(height, 10.0)), "no scores")
+        gap(axes_at(figure, LEAST_LEFT, TOP, 100.0, max(height, 10.0)), "no scores")
         return figure, pd.DataFrame()
-    at = _places(models, order)
-    for name, place in at.items():
-        text_at(figure, LEFT - 2, TOP + place, readable(name), ha="right", va="center")
+    at = _places(models, order, row_height)
+    start = _write_names(figure, at)
     for kind in ("vision", "audio"):
         names = _of(models, kind)
         if names:
-            first = TOP + at[names[0]] - ROW
+            first = TOP + at[names[0]] - max(row_height, 4.0)
             text_at(figure, 1.0, first, kind, fontweight="bold", va="center")
     rows = scores.set_index("model")
-    width = (TWO_COLUMNS - LEFT - 1.0) / len(shown) - GUTTER
+    width = (TWO_COLUMNS - start - 1.0) / len(shown) - GUTTER
     tables = []
     for column, (score, label) in enumerate(shown.items()):
-        left = LEFT + column * (width + GUTTER)
+        left = start + column * (width + GUTTER)
         letter(figure, left - 2.0, 1.0, column)
-        text_at(figure, left + 2.0, 1.6, label, fontsize=SMALL + 0.5)
+        text_at(figure, left + 1.5, 1.6, label, fontsize=SMALL)
         axes = axes_at(figure, left, TOP, width, height)
         table = _values(rows, score, order)
         _draw(axes, table, models, at, height)
@@ -110,16 +116,29 @@ def _of(models: dict[str, dict[str, Any]], modality: str) -> list[str]:
     return [name for name, model in models.items() if model["modality"] == modality]
 
 
-def _places(models: dict[str, dict[str, Any]], order: list[str]) -> dict[str, float]:
+def _write_names(figure: Figure, at: dict[str, float]) -> float:
+    """Write the models' names and return where the panels begin, in millimeters."""
+    longest = max(len(readable(name)) for name in at)
+    left = min(max(4.0 + LETTER_WIDTH * longest, LEAST_LEFT), MOST_LEFT)
+    for name, place in at.items():
+        shown = readable(name, int((left - 4.0) / LETTER_WIDTH))
+        where = {"ha": "right", "va": "center", "fontsize": SMALL}
+        text_at(figure, left - 2, TOP + place, shown, **where)
+    return left
+
+
+def _places(
+    models: dict[str, dict[str, Any]], order: list[str], row_height: float
+) -> dict[str, float]:
     """Return the distance of each row from the top in millimeters."""
     places: dict[str, float] = {}
-    place, before = ROW / 2, None
+    place, before = row_height / 2, None
     for name in order:
         modality = models[name]["modality"]
         if before not in (None, modality):
             place += BLOCK
         places[name], before = place, modality
-        place += ROW
+        place += row_height
     return places
 
 
