@@ -34,7 +34,8 @@ def check(arguments: argparse.Namespace) -> None:
 
 def plan(arguments: argparse.Namespace) -> None:
     """Say what a study costs: jobs, GPU hours, core hours and storage."""
-    from metamers.costs import Costs, cost_report
+    from metamers.cost_report import cost_report
+    from metamers.costs import Costs
     from metamers.network_check import check_networks
     from metamers.plan import Plan
 

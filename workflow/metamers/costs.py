@@ -3,8 +3,9 @@
 A job's work is counted in passes of one stimulus through its network, and a pass in
 floating-point operations, which the check of the networks counts. How fast a processor
 or a GPU does them stands in ``resources/costs.yaml``. Where jobs of a rule have already
-run for the study, their benchmark files replace the count. Estimates are for planning:
-they are right within a factor of a few, and jobs go on where they were when time is up.
+run for the study, their benchmark files say how right the count is for this rule, and
+the estimates of its other jobs follow. Estimates are for planning: they are right
+within a factor of a few, and jobs go on where they were when time is up.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,8 +42,10 @@ UNKNOWN_TRAINING = 10_000
 LISTED_TRAINING = {"imagenet": 1_281_167, "manifest": 230_000}
 # Where no network was checked: of ResNet50 for a photograph, of CochCNN9 for 2 s.
 UNKNOWN_FLOPS, UNKNOWN_PARAMETERS = 8e9, 30e6
-# A job asks for this many times its estimate, within these minutes.
-MARGIN, LEAST_MINUTES, MOST_MINUTES = 4.0, 30, 1440
+# A job asks for this many times its estimate, and for this many minutes at least.
+MARGIN, LEAST_MINUTES = 4.0, 30
+# Attempts after which a job asks for no more memory: it ran out of time.
+MEMORY_ATTEMPTS = 3
 BASE_MB = 1500
 # Memory of one more process that trains, and of one that reads stimuli for it.
 PROCESS_MB, WORKER_MB = 3000, 500
@@ -64,7 +68,7 @@ class Estimate:
     processors
         Number of GPUs if `gpu`, else of cores.
     measured
-        Whether `seconds` is the mean of jobs of this rule that have run.
+        Whether `seconds` follows jobs of this rule that have run.
     """
 
     seconds: float
@@ -83,8 +87,9 @@ class Costs:
     plan
         The plan of the study.
     speeds
-        ``flops_per_second`` of ``cpu`` and ``gpu``, and ``startup_seconds`` of a job
-        that imports torch and of one that does not.
+        ``flops_per_second`` of ``cpu`` and ``gpu``, ``startup_seconds`` of a job that
+        imports torch and of one that does not, and ``longest_minutes``, which no job
+        asks to exceed.
     """
 
     def __init__(self, plan: Plan, speeds: Path = SPEEDS) -> None:
@@ -99,38 +104,49 @@ class Costs:
             modality: reference_count(plan.study, modality)
             for modality in plan.modalities
         }
-        self._means: dict[str, float | None] = {}
+        self._factors: dict[str, float | None] = {}
+        self.longest_minutes = int(self.speeds["longest_minutes"])
 
     def estimate(self, rule: str, wildcards: Mapping[str, str]) -> Estimate:
         """Return the cost of one job of a rule."""
-        work = WORK.get(rule)
-        gpu = work is not None and self.plan.gpus > 0
-        startup = self.speeds["startup_seconds"]
-        seconds = startup["torch" if work else "other"]
-        flops = 0.0
-        if work is not None:
-            model = self._model(rule, wildcards)
-            flops = work(self, wildcards) * self._fact(model, "flops", UNKNOWN_FLOPS)
-            flops /= self._processes(rule, wildcards)
-            seconds += flops / self.speeds["flops_per_second"]["gpu" if gpu else "cpu"]
-        mean = self._measured(rule)
+        factor = self._measured(rule)
         return Estimate(
-            seconds=seconds if mean is None else mean,
-            gpu=gpu,
+            seconds=self._counted(rule, wildcards) * (factor or 1.0),
+            gpu=self._on_gpu(rule),
             memory_mb=self._memory(rule, wildcards),
             storage_mb=self._storage(rule, wildcards),
             processors=self._processes(rule, wildcards),
-            measured=mean is not None,
+            measured=factor is not None,
         )
 
+    def _on_gpu(self, rule: str) -> bool:
+        return rule in WORK and self.plan.gpus > 0
+
+    def _counted(self, rule: str, wildcards: Mapping[str, str]) -> float:
+        """Return the seconds that a job takes by the count of its operations."""
+        work = WORK.get(rule)
+        startup = self.speeds["startup_seconds"]
+        if work is None:
+            return float(startup["other"])
+        model = self._model(rule, wildcards)
+        flops = work(self, wildcards) * self._fact(model, "flops", UNKNOWN_FLOPS)
+        flops /= self._processes(rule, wildcards)
+        speed = self.speeds["flops_per_second"]["gpu" if self._on_gpu(rule) else "cpu"]
+        return float(startup["torch"] + flops / speed)
+
     def minutes(self, rule: str) -> Callable[[Any, int], int]:
-        """Return the resource function of a rule's time: more with each attempt."""
+        """Return the resource function of a rule's time: more with each attempt.
+
+        What was measured can only lengthen it: a job that went on from a saved state
+        has measured its last attempt only.
+        """
 
         def of(wildcards: Any, attempt: int) -> int:
-            found = self.estimate(rule, dict(wildcards.items()))
-            asked = MARGIN * found.seconds / 60 + LEAST_MINUTES / 2
-            rounded = 10 * math.ceil(asked / 10)
-            return min(max(rounded, LEAST_MINUTES), MOST_MINUTES) * attempt
+            job = dict(wildcards.items())
+            seconds = max(self.estimate(rule, job).seconds, self._counted(rule, job))
+            asked = MARGIN * seconds / 60 + LEAST_MINUTES / 2
+            rounded = max(10 * math.ceil(asked / 10), LEAST_MINUTES)
+            return min(rounded * attempt, self.longest_minutes)
 
         return of
 
@@ -139,7 +155,7 @@ class Costs:
 
         def of(wildcards: Any, attempt: int) -> int:
             asked = self._memory(rule, dict(wildcards.items()))
-            return 100 * math.ceil(asked / 100) * attempt
+            return 100 * math.ceil(asked / 100) * min(attempt, MEMORY_ATTEMPTS)
 
         return of
 
@@ -178,11 +194,11 @@ class Costs:
             needed += 16 * parameters / 1e6
         if rule == "screen_metamers":
             needed += 2 * self.metamers_mb(wildcards["model"])
-        if rule == "train_model" and self.plan.gpus:
-            threads = self.plan.training_threads(SimpleNamespace(**wildcards))
+        if rule in ("train_model", "sample_null") and self.plan.gpus:
             processes = self._processes(rule, wildcards)
+            readers = self.plan.reading_threads(SimpleNamespace(**wildcards)) - 1
             # Each process that trains imports torch; those that read stimuli less.
-            needed += PROCESS_MB * (processes - 1) + WORKER_MB * (threads - processes)
+            needed += PROCESS_MB * (processes - 1) + WORKER_MB * readers
         return needed
 
     def _storage(self, rule: str, wildcards: Mapping[str, str]) -> float:
@@ -202,16 +218,19 @@ class Costs:
         return 1.0
 
     def _measured(self, rule: str) -> float | None:
-        """Return the mean time of a rule's jobs that have run for this study."""
-        if rule not in self._means:
+        """Return how much longer than counted the jobs of a rule took: the median."""
+        if rule not in self._factors:
             folder = Path(self.plan.results) / "benchmarks" / rule
-            times = []
-            for path in folder.rglob("*.tsv"):
-                with open(path, newline="") as file:
-                    rows = csv.DictReader(file, delimiter="\t")
-                    times += [float(row["s"]) for row in rows if _is_number(row["s"])]
-            self._means[rule] = sum(times) / len(times) if times else None
-        return self._means[rule]
+            files = {path.relative_to(folder): path for path in folder.rglob("*.tsv")}
+            found = []
+            for job, wildcards in self.plan.jobs() if files else ():
+                if job != rule:
+                    continue
+                path = files.get(Path(*wildcards.values()).with_suffix(".tsv"))
+                if path and (seconds := _seconds(path)) is not None:
+                    found.append(seconds / self._counted(rule, wildcards))
+            self._factors[rule] = median(found) if found else None
+        return self._factors[rule]
 
     # ------------------------------------------------------------------ counts
 
@@ -316,49 +335,11 @@ WORK: dict[str, Callable[[Costs, Mapping[str, str]], float]] = {
 }
 
 
-def cost_report(costs: Costs) -> str:
-    """Return a table of what a study costs, rule by rule, and in all.
-
-    Parameters
-    ----------
-    costs
-        Estimates of the study's jobs.
-    """
-    rows: dict[str, list[float]] = {}
-    measured: set[str] = set()
-    for rule, wildcards in costs.plan.jobs():
-        found = costs.estimate(rule, wildcards)
-        row = rows.setdefault(rule, [0, 0.0, 0.0, 0.0])
-        row[0] += 1
-        row[1 if found.gpu else 2] += found.processors * found.seconds / 3600
-        # The shards of metamers are packed and stand twice.
-        row[3] += found.storage_mb / 1000
-        if found.measured:
-            measured.add(rule)
-    rows["all"] = [sum(column) for column in zip(*rows.values(), strict=True)]
-    lines = [f"Study {costs.plan.study.name}: what all of it costs, from the start", ""]
-    lines.append(
-        f"{'rule':<28}{'jobs':>7}{'GPU hours':>12}{'core hours':>12}{'GB':>10}"
-    )
-    for rule, (jobs, gpu, core, storage) in rows.items():
-        name = rule + (" *" if rule in measured else "")
-        lines.append(f"{name:<28}{jobs:>7.0f}{gpu:>12.2f}{core:>12.2f}{storage:>10.2f}")
-    speeds = costs.speeds["flops_per_second"]
-    lines += [
-        "",
-        f"A GPU is taken to do {speeds['gpu']:.3g} operations a second, a core "
-        f"{speeds['cpu']:.3g} ({SPEEDS.relative_to(ROOT)}).",
-    ]
-    if measured:
-        lines.append("* From the jobs of this rule that have run for the study.")
-    if not costs.facts:
-        lines.append("The networks were not checked here: their sizes are guesses.")
-    return "\n".join(lines)
-
-
-def _is_number(text: str) -> bool:
+def _seconds(path: Path) -> float | None:
+    """Return how long the job of a benchmark file took; None where it does not say."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        return float(rows[-1]["s"])
+    except (IndexError, KeyError, ValueError):
+        return None

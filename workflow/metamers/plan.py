@@ -16,6 +16,7 @@ from typing import Any
 
 from metamers.compared import Slice
 from metamers.control_plan import ControlPlan
+from metamers.errors import StudyError, suggest
 from metamers.figure_plan import FigurePlan
 from metamers.fingerprint import code_fingerprint
 from metamers.networks.registry import front_end_module
@@ -34,6 +35,7 @@ from metamers.study.slices import (
 )
 from metamers.weights_plan import card_of, head_of
 
+DEVICES = ("auto", "cpu", "cuda")
 OfWildcards = Callable[[Any], Any]
 Job = tuple[str, dict[str, str]]
 
@@ -69,6 +71,22 @@ def tracked(path: str) -> str:
     return path if os.path.isabs(path) else os.path.relpath(ROOT / path)
 
 
+def chosen_device(device: object) -> str:
+    """Return a device that a study may name.
+
+    Raises
+    ------
+    StudyError
+        If it is no such device.
+    """
+    if device in DEVICES:
+        return str(device)
+    raise StudyError(
+        f"device: {device!r} is not one of {', '.join(DEVICES)}"
+        f"{suggest(str(device), DEVICES)}"
+    )
+
+
 class Plan:
     """The files, settings and code of a study's jobs.
 
@@ -80,6 +98,8 @@ class Plan:
         The study, by name or by the path of its file.
     only
         Figures, groups or models that are left in; None: all.
+    device
+        Where to compute, if not where the study says.
 
     Attributes
     ----------
@@ -92,11 +112,14 @@ class Plan:
         If the study is not valid.
     """
 
-    def __init__(self, name: str | Path, only: object = None) -> None:
+    def __init__(
+        self, name: str | Path, only: object = None, device: object = None
+    ) -> None:
         self.name = str(name)
         self.study: Study = load_study(name, only=only)
         self.drop_ins = [m for m in drop_in_models(name) if m in self.study.models]
         self.results = f"results/{self.study.name}"
+        self.device = chosen_device(self.study.device if device is None else device)
 
     # -------------------------------------------------------- what the study has
 
@@ -140,7 +163,7 @@ class Plan:
     @cached_property
     def gpus(self) -> int:
         """GPUs that a job on networks asks a cluster for."""
-        return 0 if self.study.device == "cpu" else 1
+        return 0 if self.device == "cpu" else 1
 
     def modality(self, model: str) -> str:
         """Return the modality of a model."""

@@ -2,7 +2,8 @@
 
 from snakemake.logging import logger
 
-from metamers.costs import Costs, cost_report
+from metamers.cost_report import cost_report
+from metamers.costs import Costs
 from metamers.errors import StudyError
 from metamers.figures.published.catalogue import FIGURES as PUBLISHED_FIGURES
 from metamers.network_check import can_check_networks, check_networks
@@ -18,7 +19,7 @@ from metamers.weights_plan import WeightsPlan
 def load_plan(name):
     """Read the study; what is wrong with it ends the run before any job."""
     try:
-        plan = Plan(name, config.get("only"))
+        plan = Plan(name, config.get("only"), config.get("device"))
         # Jobs read this file again, each in a process of its own.
         if workflow.is_main_process:
             if can_check_networks():
@@ -70,7 +71,7 @@ weights_plan = load_weights_plan()
 costs = Costs(plan)
 
 # Where to compute is no setting of a result: `--config device=cpu` changes no file.
-config.setdefault("device", plan.study.device)
+config["device"] = plan.device
 
 
 pathvars:
