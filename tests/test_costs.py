@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import copy
+import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from metamers.cost_report import cost_report
-from metamers.costs import SPEEDS, WORK, WORKER_MB, Costs
+from metamers.cost_report import PROFILE_RETRIES, RESUMED, cost_report
+from metamers.costs import (
+    LEAST_COUNTED_SECONDS,
+    WORK,
+    WORKER_MB,
+    Costs,
+    growing_memory,
+)
 from metamers.errors import StudyError
 from metamers.network_check import check_networks
 from metamers.plan import Plan
@@ -99,69 +108,141 @@ def write_benchmarks(folder, rule, **seconds):
         path.write_text(f"s\th:m:s\n{value}\t1:00:00\n")
 
 
+def trained(epochs):
+    return {"epochs": epochs, "batch_size": 20, "learning_rate": 0.05}
+
+
+def counted(plan, rule="train_model"):
+    costs = Costs(plan)
+    jobs = [wildcards for job, wildcards in plan.jobs() if job == rule]
+    return {"/".join(w.values()): costs.estimate(rule, w).seconds for w in jobs}
+
+
 def test_jobs_that_have_run_scale_the_estimates_of_their_rule(study, tmp_path):
-    plan = study(
-        models__perturbed__training={
-            "epochs": 500,
-            "batch_size": 20,
-            "learning_rate": 0.05,
-        }
-    )
-    counted = {
-        model: Costs(plan).estimate("train_model", {"model": model}).seconds
-        for model in plan.models
-    }
-    assert counted["perturbed"] > 10 * counted["net"]
-    times = {"net": 3 * counted["net"], "coch": 5 * counted["coch"], "broken": "-"}
-    write_benchmarks(tmp_path, "train_model", **times)
+    plan = study(models__perturbed__training=trained(20))
+    before = counted(plan)
+    assert before["perturbed"] > 10 * before["net"] > 10 * LEAST_COUNTED_SECONDS
+    net, perturbed = 3 * before["net"], 5 * before["perturbed"]
+    times = {"net": net, "perturbed": perturbed, "broken": "-"}
     # Not of this study: a model that was there once.
-    write_benchmarks(tmp_path, "train_model", gone=1e9)
-    for model in plan.models:
-        found = Costs(plan).estimate("train_model", {"model": model})
-        assert found.measured
-        assert found.seconds == pytest.approx(4 * counted[model])
+    write_benchmarks(tmp_path, "train_model", **times, gone=1e9)
+    # Its start is most of its time, which says nothing about the others.
+    assert before["coch"] < LEAST_COUNTED_SECONDS
+    write_benchmarks(tmp_path, "train_model", coch=100 * before["coch"])
+    assert Costs(plan).estimate("train_model", {"model": "net"}).measured
+    after = counted(plan)
+    assert after == pytest.approx({model: 4 * before[model] for model in before})
     assert not Costs(plan).estimate("sample_null", {"model": "net"}).measured
+
+
+def test_a_shard_that_has_run_is_found_by_its_file(study, tmp_path):
+    plan = study(synthesis__vision__steps_per_round=30)
     shard = {"model": "net", "stage": "final", "shard": "000"}
     write_benchmarks(tmp_path, "synthesize_metamers", net__final__000=7.5)
     assert Costs(plan).estimate("synthesize_metamers", shard).seconds == 7.5
 
 
+def test_a_step_without_a_network_takes_what_it_took(study, tmp_path):
+    write_benchmarks(tmp_path, "prepare_stimuli", vision=900)
+    found = Costs(study()).estimate("prepare_stimuli", {"modality": "audio"})
+    assert (found.seconds, found.measured) == (900, True)
+
+
+def test_benchmark_files_lie_where_the_rules_write_them(root, study):
+    text = "".join(path.read_text() for path in (root / "workflow/rules").glob("*.smk"))
+    written = re.findall(r'"<benchmarks>/(\w+)/(.+)\.tsv"', text)
+    wildcards = {rule: found for rule, found in study().jobs()}
+    assert {"train_model", "judge_metamers"} < {rule for rule, _ in written}
+    for rule, pattern in written:
+        names = "/".join(f"{{{name}}}" for name in wildcards[rule])
+        assert names == pattern, rule
+
+
 def test_a_short_measurement_makes_no_request_shorter(study, tmp_path):
-    plan = study(
-        models__net__training={
-            "epochs": 100_000,
-            "batch_size": 20,
-            "learning_rate": 0.05,
-        }
-    )
+    plan = study(models__net__training=trained(10))
     job = SimpleNamespace(items={"model": "net"}.items)
     before = Costs(plan).minutes("train_model")(job, 1)
-    assert before > 30
+    assert 30 < before < 1440
     write_benchmarks(tmp_path, "train_model", net=1.0)
     assert Costs(plan).estimate("train_model", {"model": "net"}).seconds == 1.0
     assert Costs(plan).minutes("train_model")(job, 1) == before
+    write_benchmarks(tmp_path, "train_model", net=2 * counted(plan)["net"] + 1e5)
+    assert Costs(plan).minutes("train_model")(job, 1) > before
 
 
-def test_no_job_asks_for_more_time_than_the_longest(study, tmp_path):
-    speeds = tmp_path / "costs.yaml"
-    content = yaml.safe_load(SPEEDS.read_text())
-    speeds.write_text(yaml.safe_dump({**content, "longest_minutes": 100}))
-    plan = study(
-        models__net__training={
-            "epochs": 10_000_000,
-            "batch_size": 20,
-            "learning_rate": 0.05,
-        }
-    )
-    costs = Costs(plan, speeds)
+def test_the_last_of_several_attempts_measures_nothing(study, tmp_path):
+    plan = study(models__net__training=trained(10_000))
+    before = counted(plan)
+    write_benchmarks(tmp_path, "train_model", net=40.0)
+    assert counted(plan) == before
+
+
+def test_no_job_asks_for_more_time_than_the_longest(study):
+    costs = Costs(study(models__net__training=trained(10_000)), longest_minutes=100)
     job = SimpleNamespace(items={"model": "net"}.items)
     assert {costs.minutes("train_model")(job, attempt) for attempt in (1, 5)} == {100}
+    assert [costs.growing_minutes(30, attempt) for attempt in (1, 3, 4)] == [
+        30,
+        90,
+        100,
+    ]
     hours = costs.estimate("train_model", {"model": "net"}).seconds / 3600
     text = cost_report(costs)
-    assert f"the longest, train_model net, takes {hours:.0f}." in text
-    attempts = int(text.partition("--retries ")[2].partition(".")[0]) + 1
+    assert f"1 job, the longest train_model net, {hours:.0f} h." in text
+    attempts = int(text.partition("--retries ")[2].split()[0]) + 1
     assert (attempts - 2) * 100 / 60 < hours <= (attempts - 1) * 100 / 60
+    assert "cannot end" not in text
     assert "--retries" not in cost_report(Costs(study()))
+
+
+def test_jobs_without_a_state_need_a_longer_limit(study):
+    plan = study(robustness__vision__stimuli=100, robustness__vision__steps=100)
+    text = cost_report(Costs(plan, longest_minutes=60))
+    assert "2 jobs, the longest measure_robustness net" in text
+    assert "unless longest_minutes is raised" in text and "--retries" not in text
+
+
+def test_what_is_said_of_attempts_is_so(root):
+    scripts = (root / "workflow/scripts").glob("*.py")
+    assert set(RESUMED) == {p.stem for p in scripts if "state_path" in p.read_text()}
+    profile = yaml.safe_load((root / "profiles/slurm/profile.v9+.yaml").read_text())
+    assert profile["retries"] == PROFILE_RETRIES
+
+
+@pytest.mark.parametrize("value", [0, -5, True, 1.5, "1-00:00:00"])
+def test_a_wrong_longest_time_is_refused(study, value):
+    with pytest.raises(StudyError, match=r"longest_minutes: .* is no whole number"):
+        Costs(study(), longest_minutes=value)
+
+
+def test_every_rule_asks_for_what_grows_and_ends(root):
+    text = "".join(path.read_text() for path in (root / "workflow/rules").glob("*.smk"))
+    times = re.findall(r"runtime=(\w+(?:\.\w+)?)\(", text)
+    memories = re.findall(r"mem_mb=(\w+(?:\.\w+)?)\(", text)
+    assert set(times) == {"costs.minutes", "lasting"}
+    assert set(memories) == {"costs.memory", "growing"}
+    assert len(times) == text.count("runtime=") == text.count("mem_mb=")
+    assert [growing_memory(500, attempt) for attempt in (1, 3, 9)] == [500, 1500, 1500]
+
+
+def test_device_and_longest_time_of_one_run(root, study, tmp_path):
+    plan = study(device="auto", models__net__training=trained(10_000_000))
+
+    def printed(*config):
+        command = [sys.executable, "-m", "snakemake", "-n", "plan"]
+        command += ["--snakefile", str(root / "Snakefile")]
+        command += ["--config", f"study={plan.name}", *config]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        return done.stdout + done.stderr
+
+    text = printed("device=cpu", "longest_minutes=30")
+    rows = [line.split() for line in text.splitlines()]
+    gpu, core = next(row[2:4] for row in rows if row[:1] == ["all"])
+    assert float(gpu) == 0 < float(core)
+    assert "0.5 h (longest_minutes): " in text
+    assert "longest_minutes: 'soon' is no whole number" in printed(
+        "longest_minutes=soon"
+    )
 
 
 def test_readers_need_memory_in_training_and_in_null_distributions(study):

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from metamers.errors import StudyError
 from metamers.network_check import known_facts
 from metamers.plan import Plan
 from metamers.study.reading import ROOT
@@ -46,6 +47,9 @@ UNKNOWN_FLOPS, UNKNOWN_PARAMETERS = 8e9, 30e6
 MARGIN, LEAST_MINUTES = 4.0, 30
 # Attempts after which a job asks for no more memory: it ran out of time.
 MEMORY_ATTEMPTS = 3
+# A job on a network that is counted shorter says how long its start takes, not how
+# right the count is.
+LEAST_COUNTED_SECONDS = 60.0
 BASE_MB = 1500
 # Memory of one more process that trains, and of one that reads stimuli for it.
 PROCESS_MB, WORKER_MB = 3000, 500
@@ -90,9 +94,18 @@ class Costs:
         ``flops_per_second`` of ``cpu`` and ``gpu``, ``startup_seconds`` of a job that
         imports torch and of one that does not, and ``longest_minutes``, which no job
         asks to exceed.
+    longest_minutes
+        In place of that in `speeds`; None: that.
+
+    Raises
+    ------
+    StudyError
+        If the longest time is no whole number of minutes.
     """
 
-    def __init__(self, plan: Plan, speeds: Path = SPEEDS) -> None:
+    def __init__(
+        self, plan: Plan, speeds: Path = SPEEDS, longest_minutes: object = None
+    ) -> None:
         self.plan = plan
         self.speeds = yaml.safe_load(speeds.read_text())
         self.facts = known_facts(plan.study)
@@ -105,7 +118,9 @@ class Costs:
             for modality in plan.modalities
         }
         self._factors: dict[str, float | None] = {}
-        self.longest_minutes = int(self.speeds["longest_minutes"])
+        if longest_minutes is None:
+            longest_minutes = self.speeds["longest_minutes"]
+        self.longest_minutes = _whole_minutes(longest_minutes)
 
     def estimate(self, rule: str, wildcards: Mapping[str, str]) -> Estimate:
         """Return the cost of one job of a rule."""
@@ -146,7 +161,7 @@ class Costs:
             seconds = max(self.estimate(rule, job).seconds, self._counted(rule, job))
             asked = MARGIN * seconds / 60 + LEAST_MINUTES / 2
             rounded = max(10 * math.ceil(asked / 10), LEAST_MINUTES)
-            return min(rounded * attempt, self.longest_minutes)
+            return self.growing_minutes(rounded, attempt)
 
         return of
 
@@ -155,9 +170,13 @@ class Costs:
 
         def of(wildcards: Any, attempt: int) -> int:
             asked = self._memory(rule, dict(wildcards.items()))
-            return 100 * math.ceil(asked / 100) * min(attempt, MEMORY_ATTEMPTS)
+            return growing_memory(100 * math.ceil(asked / 100), attempt)
 
         return of
+
+    def growing_minutes(self, minutes: int, attempt: int) -> int:
+        """Return the time that an attempt asks for, given that of the first."""
+        return min(minutes * attempt, self.longest_minutes)
 
     # ------------------------------------------------------------------- parts
 
@@ -218,7 +237,11 @@ class Costs:
         return 1.0
 
     def _measured(self, rule: str) -> float | None:
-        """Return how much longer than counted the jobs of a rule took: the median."""
+        """Return how much longer than counted the jobs of a rule took: the median.
+
+        Left out are jobs on networks of which the count is mostly their start, and
+        those that took several attempts, since a benchmark file holds the last.
+        """
         if rule not in self._factors:
             folder = Path(self.plan.results) / "benchmarks" / rule
             files = {path.relative_to(folder): path for path in folder.rglob("*.tsv")}
@@ -227,8 +250,12 @@ class Costs:
                 if job != rule:
                     continue
                 path = files.get(Path(*wildcards.values()).with_suffix(".tsv"))
-                if path and (seconds := _seconds(path)) is not None:
-                    found.append(seconds / self._counted(rule, wildcards))
+                counted = self._counted(rule, wildcards)
+                tells = LEAST_COUNTED_SECONDS <= counted <= 60 * self.longest_minutes
+                if not path or (rule in WORK and not tells):
+                    continue
+                if (seconds := _seconds(path)) is not None:
+                    found.append(seconds / counted)
             self._factors[rule] = median(found) if found else None
         return self._factors[rule]
 
@@ -343,3 +370,18 @@ def _seconds(path: Path) -> float | None:
         return float(rows[-1]["s"])
     except (IndexError, KeyError, ValueError):
         return None
+
+
+def growing_memory(megabytes: int, attempt: int) -> int:
+    """Return the memory that an attempt asks for, given that of the first."""
+    return megabytes * min(attempt, MEMORY_ATTEMPTS)
+
+
+def _whole_minutes(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise StudyError(
+        f"longest_minutes: {value!r} is no whole number of minutes, 1 or more; write "
+        "the time limit of your partition, 2880 for two days, in "
+        f"{SPEEDS.relative_to(ROOT)} or as --config longest_minutes=2880"
+    )

@@ -71,22 +71,6 @@ def tracked(path: str) -> str:
     return path if os.path.isabs(path) else os.path.relpath(ROOT / path)
 
 
-def chosen_device(device: object) -> str:
-    """Return a device that a study may name.
-
-    Raises
-    ------
-    StudyError
-        If it is no such device.
-    """
-    if device in DEVICES:
-        return str(device)
-    raise StudyError(
-        f"device: {device!r} is not one of {', '.join(DEVICES)}"
-        f"{suggest(str(device), DEVICES)}"
-    )
-
-
 class Plan:
     """The files, settings and code of a study's jobs.
 
@@ -109,7 +93,7 @@ class Plan:
     Raises
     ------
     StudyError
-        If the study is not valid.
+        If the study or the device is not valid.
     """
 
     def __init__(
@@ -119,7 +103,12 @@ class Plan:
         self.study: Study = load_study(name, only=only)
         self.drop_ins = [m for m in drop_in_models(name) if m in self.study.models]
         self.results = f"results/{self.study.name}"
-        self.device = chosen_device(self.study.device if device is None else device)
+        self.device = str(self.study.device if device is None else device)
+        if self.device not in DEVICES:
+            raise StudyError(
+                f"device: {self.device!r} is not one of {', '.join(DEVICES)}"
+                f"{suggest(self.device, DEVICES)}"
+            )
 
     # -------------------------------------------------------- what the study has
 

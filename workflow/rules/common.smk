@@ -3,7 +3,7 @@
 from snakemake.logging import logger
 
 from metamers.cost_report import cost_report
-from metamers.costs import Costs
+from metamers.costs import Costs, growing_memory
 from metamers.errors import StudyError
 from metamers.figures.published.catalogue import FIGURES as PUBLISHED_FIGURES
 from metamers.network_check import can_check_networks, check_networks
@@ -51,16 +51,33 @@ def load_weights_plan():
         raise WorkflowError(str(error))
 
 
+def load_costs():
+    """Estimate what jobs cost; `--config longest_minutes=...` holds for one run."""
+    try:
+        return Costs(plan, longest_minutes=config.get("longest_minutes"))
+    except StudyError as error:
+        raise WorkflowError(str(error))
+
+
 def report_costs(wildcards):
     """Return what the study costs, as a table."""
     return cost_report(costs)
 
 
-def growing(amount):
-    """Return a resource that grows with each attempt at a job."""
+def growing(megabytes):
+    """Return a memory that grows with each attempt at a job."""
 
     def resource(wildcards, attempt):
-        return amount * attempt
+        return growing_memory(megabytes, attempt)
+
+    return resource
+
+
+def lasting(minutes):
+    """Return a time that grows with each attempt, up to the longest of any job."""
+
+    def resource(wildcards, attempt):
+        return costs.growing_minutes(minutes, attempt)
 
     return resource
 
@@ -68,7 +85,7 @@ def growing(amount):
 plan = load_plan(config["study"])
 published_plan = load_published_plan()
 weights_plan = load_weights_plan()
-costs = Costs(plan)
+costs = load_costs()
 
 # Where to compute is no setting of a result: `--config device=cpu` changes no file.
 config["device"] = plan.device

@@ -28,7 +28,7 @@ rule plot_recognition_by_stage:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_recognition_by_stage"),
         code=plan.code("plot_recognition_by_stage"),
@@ -61,7 +61,7 @@ rule plot_examples:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_examples"),
         code=plan.code("plot_examples"),
@@ -92,7 +92,7 @@ rule plot_transfer_matrix:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_transfer_matrix"),
         code=plan.code("plot_transfer_matrix"),
@@ -123,7 +123,7 @@ rule plot_convergence:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_convergence"),
         code=plan.code("plot_convergence"),
@@ -156,7 +156,7 @@ rule plot_robustness:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_robustness"),
         code=plan.code("plot_robustness"),
@@ -188,7 +188,7 @@ rule plot_collapse:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_collapse"),
         code=plan.code("plot_collapse"),
@@ -220,7 +220,7 @@ rule plot_controls:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_controls"),
         code=plan.code("plot_controls"),
@@ -251,7 +251,7 @@ rule plot_scores:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_scores"),
         code=plan.code("plot_scores"),
@@ -282,7 +282,7 @@ rule plot_claims:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_claims"),
         code=plan.code("plot_claims"),
@@ -317,7 +317,7 @@ rule compare_with_paper:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("compare_with_paper"),
         code=plan.code("compare_with_paper"),
@@ -350,7 +350,7 @@ rule plot_paper_figure:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("plot_paper_figure"),
         code=plan.code("plot_paper_figure"),

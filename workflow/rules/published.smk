@@ -25,7 +25,7 @@ rule fetch_published:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(60),
+        runtime=lasting(60),
     params:
         settings=published_plan.settings("fetch_published"),
         code=published_plan.code("fetch_published"),
@@ -48,7 +48,7 @@ rule convert_published_people:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(10),
+        runtime=lasting(10),
     params:
         settings=published_plan.settings("convert_published_people"),
         code=published_plan.code("convert_published_people"),
@@ -72,7 +72,7 @@ rule convert_published_transfer:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=growing(10),
+        runtime=lasting(10),
     params:
         settings=published_plan.settings("convert_published_transfer"),
         code=published_plan.code("convert_published_transfer"),
@@ -95,7 +95,7 @@ rule convert_published_regressions:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(10),
+        runtime=lasting(10),
     params:
         settings=published_plan.settings("convert_published_regressions"),
         code=published_plan.code("convert_published_regressions"),
@@ -120,7 +120,7 @@ rule analyse_published_anova:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=growing(20),
+        runtime=lasting(20),
     params:
         settings=published_plan.settings("analyse_published_anova"),
         code=published_plan.code("analyse_published_anova"),
@@ -155,7 +155,7 @@ rule analyse_published_correlations:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=growing(20),
+        runtime=lasting(20),
     params:
         settings=published_plan.settings("analyse_published_correlations"),
         code=published_plan.code("analyse_published_correlations"),
@@ -179,7 +179,7 @@ rule analyse_published_adversarial:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(10),
+        runtime=lasting(10),
     params:
         settings=published_plan.settings("analyse_published_adversarial"),
         code=published_plan.code("analyse_published_adversarial"),
@@ -207,7 +207,7 @@ rule analyse_published_reproduction:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(10),
+        runtime=lasting(10),
     params:
         settings=published_plan.settings("analyse_published_reproduction"),
         code=published_plan.code("analyse_published_reproduction"),
@@ -238,7 +238,7 @@ rule plot_published:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(10),
+        runtime=lasting(10),
     params:
         settings=published_plan.settings("plot_published"),
         code=published_plan.code("plot_published"),
@@ -274,7 +274,7 @@ rule build_published_report:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(10),
+        runtime=lasting(10),
     params:
         settings=published_plan.settings("build_published_report"),
         code=published_plan.code("build_published_report"),

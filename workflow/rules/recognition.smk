@@ -79,7 +79,7 @@ rule collect_recognition:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("collect_recognition"),
         code=plan.code("collect_recognition"),

@@ -30,7 +30,7 @@ rule build_model_page:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("build_model_page"),
         code=plan.code("build_model_page"),
@@ -61,7 +61,7 @@ rule build_gallery:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("build_gallery"),
         code=plan.code("build_gallery"),
@@ -96,7 +96,7 @@ rule build_report:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("build_report"),
         code=plan.code("build_report"),
@@ -134,7 +134,7 @@ rule plot_showcase:
     threads: 8
     resources:
         mem_mb=growing(3000),
-        runtime=growing(60),
+        runtime=lasting(60),
     params:
         settings=plan.settings("plot_showcase"),
         code=plan.code("plot_showcase"),

@@ -28,7 +28,7 @@ rule analyse_recognition:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("analyse_recognition"),
         code=plan.code("analyse_recognition"),
@@ -56,7 +56,7 @@ rule analyse_anova:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("analyse_anova"),
         code=plan.code("analyse_anova"),
@@ -85,7 +85,7 @@ rule analyse_correlations:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("analyse_correlations"),
         code=plan.code("analyse_correlations"),
@@ -115,7 +115,7 @@ rule analyse_controls:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("analyse_controls"),
         code=plan.code("analyse_controls"),
@@ -143,7 +143,7 @@ rule analyse_convergence:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("analyse_convergence"),
         code=plan.code("analyse_convergence"),
@@ -171,7 +171,7 @@ rule analyse_noisiness:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("analyse_noisiness"),
         code=plan.code("analyse_noisiness"),
@@ -203,7 +203,7 @@ rule analyse_scores:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("analyse_scores"),
         code=plan.code("analyse_scores"),
@@ -234,7 +234,7 @@ rule analyse_claims:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(30),
+        runtime=lasting(30),
     params:
         settings=plan.settings("analyse_claims"),
         code=plan.code("analyse_claims"),

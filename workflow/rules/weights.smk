@@ -19,7 +19,7 @@ rule fetch_weights:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(120),
+        runtime=lasting(120),
     params:
         settings=weights_plan.settings("fetch_weights"),
         code=weights_plan.code("fetch_weights"),
@@ -43,7 +43,8 @@ rule make_zero_shot_head:
     resources:
         gpu=plan.gpus,
         mem_mb=growing(6000),
-        runtime=growing(240),
+        # 80,000 sentences: half a minute on a GPU, two hours on a core.
+        runtime=lasting(240),
     params:
         settings=weights_plan.settings("make_zero_shot_head"),
         code=weights_plan.code("make_zero_shot_head"),
