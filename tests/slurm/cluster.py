@@ -54,6 +54,8 @@ class SlurmJob:
     node: str
     # The time limit, as squeue writes it.
     limit: str
+    # What it asked for in all, as squeue writes it: "gres:gpu:1", or "N/A".
+    devices: str
 
 
 class Cluster:
@@ -181,10 +183,10 @@ class Cluster:
         """
         found = []
         for line in squeue("--states=all"):
-            number, state, name, comment, node, limit = line.split("|")
+            number, state, name, comment, *others = line.split("|")
             if name.startswith(prefix):
                 rule = comment.removeprefix("rule_").partition("_wildcards_")[0]
-                found.append(SlurmJob(int(number), state, rule, node, limit))
+                found.append(SlurmJob(int(number), state, rule, *others))
         return sorted(found, key=lambda job: job.number)
 
     def running_on(self, rule: str, prefix: str = "") -> SlurmJob | None:
@@ -268,8 +270,11 @@ def installed(package: str) -> bool:
 
 
 def squeue(*options: str) -> list[str]:
-    """Return a line for each job: number, state, name, comment, node, time limit."""
-    text = output("squeue", "-h", "-o", "%i|%T|%j|%k|%N|%l", *options)
+    """Return a line for each job: number, state, name, comment, node, and so on."""
+    names = ("JobID", "State", "Name", "Comment", "NodeList", "TimeLimit")
+    # A field with an ending is as long as it needs; the last has no ending to lose.
+    fields = [f"{name}:|" for name in names] + ["tres-per-job:."]
+    text = output("squeue", "-h", "-O", ",".join(fields), *options)
     return [line for line in text.splitlines() if line.strip()]
 
 

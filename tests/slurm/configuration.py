@@ -1,7 +1,8 @@
 """What the tests' Slurm is configured to be: three nodes on one machine, and haste.
 
-Slurm's own timers are set short, where a test waits for them: how soon a job starts,
-how soon a silent node is given up, how long a job that is told to end may take.
+Slurm's own timers are set short, where a test waits for them: how soon a job starts, or
+starts again (`cred_expire`), how soon a silent node is given up, how long a job that is
+told to end may take.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ SlurmUser=slurm
 SlurmdUser=root
 AuthType=auth/munge
 CryptoType=crypto/munge
+AuthInfo=cred_expire=30
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 MailProg=/bin/true
 ProctrackType=proctrack/{"cgroup" if limited else "linuxproc"}

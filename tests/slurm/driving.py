@@ -196,6 +196,13 @@ class Site:
         return found
 
 
+def documented(heading: str) -> str:
+    """Return the commands or the file below a heading of docs/slurm.md."""
+    text = (Path(__file__).parents[2] / "docs" / "slurm.md").read_text()
+    section = text.split(f"\n### {heading}\n")[1].split("\n### ")[0]
+    return section.split("```\n")[1]
+
+
 def environment() -> dict[str, str]:
     """Return the environment of a user who has activated the repository's own."""
     folder = str(Path(sys.executable).parent)

@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 
-from driving import MADE, PATIENCE, TRAINED, assert_clean, assert_same
+from driving import MADE, PATIENCE, TRAINED, assert_clean, assert_same, documented
 from processes import wait_until
 
 QUICK, SLOW = TRAINED.format(model="quick"), TRAINED.format(model="slow")
@@ -133,14 +133,16 @@ def test_killed_driver_is_started_again(site, undisturbed):
     refused = site.start(QUICK, FINAL)
     assert refused.ends() != 0
     assert "LockException" in refused.text()
-    # As docs/slurm.md says: the jobs of the dead driver by the names that they have.
-    listed = subprocess.run(
-        ["squeue", "-h", "-o", "%i %j"], capture_output=True, text=True, check=True
-    )
-    mine = [line.split()[0] for line in listed.stdout.splitlines() if prefix in line]
-    assert mine, "its jobs do not go on without it"
-    subprocess.run(["scancel", *mine], check=True)
-    before = {job.rule for job in site.ended(prefix) if job.state == "COMPLETED"}
+    begun = site.cluster.jobs(prefix)
+    assert any(job.state == "RUNNING" for job in begun), "they do not go on without it"
+    cancel, rest = documented("The driver was killed").split("snakemake --unlock\n")
+    assert rest == "snakemake --profile slurm\n"
+    subprocess.run(["bash", "-e", "-c", cancel], cwd=site.folder, check=True)
+    # None is even about to end, in which its work could still write.
+    after = site.cluster.jobs(prefix)
+    assert {job.state for job in after} <= {"CANCELLED", "COMPLETED"}, after
+    assert len(after) == len(begun)
+    before = {job.rule for job in after if job.state == "COMPLETED"}
     made = (site.folder / QUICK).exists()
     site.unlock()
     again = site.start(QUICK, FINAL)
@@ -207,6 +209,25 @@ def test_interrupted_once_and_twice(site, undisturbed):
     last = site.start(FINAL)
     last.ends_well()
     assert site.ran(last) == {"synthesize_metamers": ["COMPLETED"]}
+    assert_final_resumed(site)
+    assert_same(site.folder, undisturbed, FINAL)
+    assert_clean(site.folder)
+
+
+def test_requeued_job_goes_on_under_its_number(site, undisturbed):
+    """What Slurm does to a job that it preempts, with the profile's line for that."""
+    profile = site.folder / "profiles/slurm/profile.v9+.yaml"
+    text = profile.read_text()
+    assert "\nslurm-no-requeue: true\n" in text
+    profile.write_text(text.replace("\nslurm-no-requeue:", "\nslurm-requeue:"))
+    driver = site.start(FINAL)
+    job = site.job_of(driver, "synthesize_metamers")
+    site.state_of(FINAL)
+    subprocess.run(["scontrol", "requeue", str(job.number)], check=True)
+    driver.ends_well()
+    (after,) = site.ended(driver.prefix())
+    assert (after.number, after.state) == (job.number, "COMPLETED")
+    assert "Trying to restart job" not in driver.text()
     assert_final_resumed(site)
     assert_same(site.folder, undisturbed, FINAL)
     assert_clean(site.folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import random
 import signal
@@ -47,6 +49,24 @@ def jobs(folder: Path) -> list[int]:
     return found
 
 
+def at_work(folder: Path) -> list[int]:
+    """Return those of these processes that own a state which is on disk."""
+    owners = []
+    for path in (folder / "results").rglob(".*.state.owner"):
+        with contextlib.suppress(OSError, ValueError):
+            if path.with_suffix("").exists():
+                owners.append(json.loads(path.read_text())["pid"])
+    return sorted(set(owners) & set(jobs(folder)))
+
+
+def resumptions(folder: Path) -> set[str]:
+    """Return the lines of the jobs' logs, each with its time, that say "resuming"."""
+    lines: set[str] = set()
+    for path in folder.glob(f"logs/{NAME}/**/*.log"):
+        lines.update(path.read_text().splitlines())
+    return {line for line in lines if "resuming from" in line}
+
+
 @pytest.fixture
 def study(clone, tmp_path):
     """Return a copy with a study whose jobs last some seconds, its stimuli made."""
@@ -75,6 +95,7 @@ def test_twenty_random_kills_change_no_bit(study, tmp_path):
     )
     chance = random.Random(7)
     kills = 0
+    resumed: set[str] = set()
     with open(tmp_path / "log", "w") as log:
         driver = subprocess.Popen(
             command(study.folder, "--cores", "2", "--retries", "60"),
@@ -84,16 +105,19 @@ def test_twenty_random_kills_change_no_bit(study, tmp_path):
             stderr=subprocess.STDOUT,
         )
         while kills < KILLS and driver.poll() is None:
-            time.sleep(chance.uniform(0.2, 3.5))
-            running = jobs(study.folder)
+            time.sleep(chance.uniform(0.2, 1.5))
+            # Starting takes most of a job's time: every other kill is for one at work.
+            running = (at_work if kills % 2 else jobs)(study.folder)
+            # The next attempt at a job writes its log anew.
+            resumed |= resumptions(study.folder)
             if running:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(chance.choice(running), signal.SIGKILL)
                     kills += 1
-                except ProcessLookupError:
-                    pass
         assert driver.wait(timeout=300) == 0, (tmp_path / "log").read_text()[-3000:]
     assert kills == KILLS, f"the run was over after {kills} kills"
+    resumed |= resumptions(study.folder)
+    assert len(resumed) >= KILLS // 4, resumed
     for target in TARGETS:
         one, two = study.folder / target, undisturbed.folder / target
         if target.endswith(".safetensors"):

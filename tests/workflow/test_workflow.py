@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from metamers.outputs import OUTPUTS
 from metamers.plan import Plan
@@ -76,13 +77,26 @@ def test_rules_keep_to_the_style(path):
             assert f'plan.code("{name}")' in rule
 
 
-def test_rules_on_networks_and_no_others_ask_for_gpus(root):
-    scripts = root / "workflow" / "scripts"
+def asking_for_gpus():
+    """Return the rules that ask for GPUs."""
     asking = set()
     for path in RULES:
         for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
-            if "gpu=plan." in rule:
+            if "gpu=" in rule:
                 asking.add(rule.split(":")[0])
+    return asking
+
+
+def test_slurm_profile_sends_what_asks_for_gpus_to_where_they_are(root):
+    profile = yaml.safe_load((root / "profiles/slurm/profile.v9+.yaml").read_text())
+    placed = profile["set-resources"]
+    assert set(placed) == asking_for_gpus()
+    assert len({place["slurm_partition"] for place in placed.values()}) == 1
+
+
+def test_rules_on_networks_and_no_others_ask_for_gpus(root):
+    scripts = root / "workflow" / "scripts"
+    asking = asking_for_gpus()
     torch = {
         path.stem for path in scripts.glob("*.py") if "use_torch" in path.read_text()
     }
