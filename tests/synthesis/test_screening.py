@@ -64,6 +64,18 @@ def metamers(distances, response=None, loss=None) -> MetamerShard:
 GOOD = metamers([[0.99, 0.99, 20.0]])
 
 
+def test_where_any_answer_counts_distances_decide_alone():
+    settings = {**SETTINGS, "stages": ["relu0"]}
+    settings["screening"] = {**SETTINGS["screening"], "any_answer": True}
+    near, far = [0.9, 0.9, 9.0], [0.31, 0.9, 9.0]
+    made = {"relu0": metamers([near, near, far], response=[0, 1, 1])}
+    table = screen(made, NULL, settings, ANSWERS)
+    assert table["passed"].tolist() == [True, True, False]
+    # What it answered is still said.
+    assert table["response_matches"].tolist() == [True, False, False]
+    assert "response" not in table["reason"].iloc[2]
+
+
 def test_known_passes_and_failures():
     table = screen(
         {

@@ -92,5 +92,5 @@ def image_task(**changes):
 def sound_task(**changes):
     """Return a task that learns words and, beside them, the labels of backgrounds."""
     task = {"name": "words", "label": "word", "decision": {"kind": "argmax"}}
-    second = {"label": "background", "multi_label": True, "weight": 0.5}
+    second = {"label": "background", "multi_label": True, "weight": 0.5, "after": 3}
     return {**task, "second": second, **changes}

@@ -132,6 +132,14 @@ def test_several_labels_are_learned_one_by_one():
     )
 
 
+def test_the_outputs_before_a_second_label_are_those_of_the_first(tmp_path):
+    path = listed_files.write_sound_list(tmp_path)
+    second = listed_files.sound_task()["second"]
+    task = listed_files.sound_task(second={**second, "after": 5})
+    with pytest.raises(StudyError, match=r"second\.after is 5, but the stimuli have 3"):
+        TaskLogits.of({"modality": "audio", "task": task}, path)
+
+
 def test_a_second_label_is_learned_by_the_outputs_after_the_first():
     outputs = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
     first = torch.tensor([0, 2, -1, 1, 1])

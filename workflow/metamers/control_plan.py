@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from metamers.study.definition import Study
+from metamers.study.slices import screening_of
 
 
 class ControlPlan:
@@ -56,7 +57,7 @@ class ControlPlan:
             "stages": {
                 name: dict(models[name].stages) for name in self.networks(modality)
             },
-            "screening": self.study.screening.model_dump(),
+            "screening": screening_of(self.study, self.model(modality)),
         }
 
     # --------------------------------------------------- input functions of the rules

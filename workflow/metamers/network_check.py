@@ -24,6 +24,7 @@ from metamers.networks.registry import architecture_module
 from metamers.provenance import NETWORK_PACKAGES, settings_hash, versions
 from metamers.study.definition import Study
 from metamers.study.slices import input_shape, resolved_entry
+from metamers.study.sources import Task
 
 Facts = dict[str, Any]
 
@@ -48,9 +49,7 @@ def questions(study: Study) -> dict[str, dict[str, Any]]:
             "entry": entry,
             "stages": dict(model.stages),
             "input_shape": input_shape(study, str(model.modality)),
-            "outputs": _outputs(study, str(model.modality), task.label)
-            if task.decision is None
-            else None,
+            "outputs": _outputs(study, str(model.modality), task),
             "versions": installed,
             "code": _code(name, model.architecture),
         }
@@ -66,8 +65,16 @@ def _code(name: str, architecture: str) -> str:
     return code_fingerprint("metamers.networks.stages", architecture=module)
 
 
-def _outputs(study: Study, modality: str, label: str) -> int | None:
-    """Return how many categories a task has, where the study file says so."""
+def _outputs(study: Study, modality: str, task: Task) -> int | None:
+    """Return how many outputs a task needs, where the study file says so."""
+    if task.decision is not None:
+        return None
+    labels = [task.label] + ([task.second.label] if task.second else [])
+    counts = [_categories(study, modality, label) for label in labels]
+    return sum(count for count in counts if count) if all(counts) else None
+
+
+def _categories(study: Study, modality: str, label: str) -> int | None:
     source = getattr(study.stimuli, modality).source
     if source.kind == "mnist":
         return 10

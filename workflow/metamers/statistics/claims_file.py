@@ -58,6 +58,7 @@ class Selector(_Strict):
     groups: list[str] | None = Field(None, min_length=1, description="values of group")
     models: list[str] | None = Field(None, min_length=1, description="names of models")
     trained: bool | None = Field(None, description="trained models, or untrained ones")
+    without: list[str] = Field([], description="values of group that are left out")
 
     @model_validator(mode="after")
     def _not_empty(self) -> Selector:
@@ -74,6 +75,8 @@ class Selector(_Strict):
             parts.append("of group " + " or ".join(self.groups))
         if self.trained is not None:
             parts.append("that is " + ("trained" if self.trained else "untrained"))
+        if self.without:
+            parts.append("not of group " + " or ".join(self.without))
         return " and ".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,16 @@ SECOND_SEED = "second_seed"
 
 class NotTestable(Exception):
     """A claim that a study cannot decide; the message says what it lacks."""
+
+
+def same_layout(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Say whether two models have as many stages, most of them of the same names.
+
+    A change of architecture may rename a stage in its place: where pooling is reduced,
+    ``conv_0`` becomes ``pool_0_0``.
+    """
+    same = sum(first == second for first, second in zip(one, other, strict=False))
+    return len(one) == len(other) and 2 * same > len(one)
 
 
 @dataclass
@@ -74,6 +84,7 @@ class Evidence:
             if (selector.models is None or name in selector.models)
             and (selector.groups is None or facts["group"] in selector.groups)
             and (selector.trained is None or facts["trained"] == selector.trained)
+            and facts["group"] not in selector.without
         ]
         if not names:
             raise NotTestable(f"the study has no model {selector.text()}")
@@ -94,7 +105,8 @@ class Evidence:
     def pairs(self, claim: Claim) -> list[tuple[str, str]]:
         """List the pairs of models that a contrast compares.
 
-        With the pairing ``layout`` only models of equal stage lists are compared.
+        With the pairing ``layout`` only models of one layout are compared
+        (`same_layout`).
 
         Raises
         ------
@@ -111,8 +123,9 @@ class Evidence:
             if one != other
             and (
                 claim.pairing == "all"
-                or list(self.models[one]["stages"])
-                == list(self.models[other]["stages"])
+                or same_layout(
+                    list(self.models[one]["stages"]), list(self.models[other]["stages"])
+                )
             )
         ]
         if not found:

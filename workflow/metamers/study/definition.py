@@ -190,6 +190,13 @@ class Study(Section):
                     f"'{control.model}' is no {modality} model"
                     f"{suggest(control.model, mine)} Allowed: {', '.join(mine)}",
                 )
+            if self.models[control.model].preprocessing.native:
+                raise fail(
+                    f"{path}.model",
+                    f"metamers of '{control.model}' have a shape of their own "
+                    "(preprocessing.native), and noise of their error cannot be added "
+                    "to the references; name another model",
+                )
             stages = self.models[control.model].stages
             if control.stage not in stages:
                 raise fail(

@@ -340,6 +340,11 @@ class ModelEntry(Section):
     synthesis: SynthesisChanges | None = Field(
         None, description="settings of synthesis that differ for this model"
     )
+    any_answer: bool = Field(
+        False,
+        description="a metamer passes the screening whatever the network answers to "
+        "it, by its distances alone",
+    )
     null_pairs: int | None = Field(
         None, ge=100, description="pairs of its null distribution; null: the study's"
     )

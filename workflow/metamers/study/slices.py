@@ -99,6 +99,12 @@ def category_map(path: str) -> dict[str, list[int]]:
     return found
 
 
+def screening_of(study: Study, model: str) -> Settings:
+    """Return the settings by which a model's metamers are screened."""
+    own = {"any_answer": True} if study.models[model].any_answer else {}
+    return {**study.screening.model_dump(), **own}
+
+
 def siblings(study: Study, model: str) -> list[str]:
     """Return the models that differ from `model` in their seed alone."""
 
@@ -270,7 +276,7 @@ def _screen_metamers(study: Study, model: str) -> Settings:
     return {
         "model": model,
         "stages": list(study.models[model].stages),
-        "screening": study.screening.model_dump(),
+        "screening": screening_of(study, model),
         "task": study.models[model].task,
         "label": study.tasks[study.models[model].task].label,
     }

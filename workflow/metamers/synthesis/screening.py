@@ -37,7 +37,8 @@ def screen(
     null
         The model's null distributions.
     settings
-        ``model``; ``stages``, in order; ``screening`` with ``rule`` and ``quantile``.
+        ``model``; ``stages``, in order; ``screening`` with ``rule`` and ``quantile``,
+        and ``any_answer`` if the response does not count.
     answers
         Name of each answer index of the model's task.
 
@@ -118,10 +119,11 @@ def screen_stage(
     matches = (metamers.response == metamers.natural_response) & (
         metamers.response != NO_RESPONSE
     )
+    answered = matches | bool(settings["screening"].get("any_answer"))
     reasons = [
-        "; ".join(failures(bool(match), float(loss), values, thresholds))
-        for match, loss, values in zip(
-            matches, final_loss, metamers.distances, strict=True
+        "; ".join(failures(bool(answer), float(loss), values, thresholds))
+        for answer, loss, values in zip(
+            answered, final_loss, metamers.distances, strict=True
         )
     ]
     columns: dict[str, Any] = {
@@ -156,7 +158,7 @@ def failures(
     Parameters
     ----------
     matches
-        Whether the response to the metamer is that to the reference.
+        Whether the response to the metamer is that to the reference, if it must be.
     final_loss
         Its matching loss.
     distances

@@ -84,6 +84,12 @@ class TaskLogits:
         finer = learned_label(task) != task["label"]
         second = task.get("second")
         beside = names_of_label(entry, stimuli_path, second["label"]) if second else []
+        if second and second["after"] != len(names):
+            raise StudyError(
+                f"the task's second.after is {second['after']}, but the stimuli have "
+                f"{len(names)} categories of the label {task['label']!r}: "
+                "give that number"
+            )
         return cls(
             ARGMAX if finer else task["decision"],
             names,
