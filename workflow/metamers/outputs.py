@@ -14,6 +14,7 @@ MODALITY_FIGURES = (
 STUDY_FIGURES = ("robustness", "collapse", "controls", "scores")
 # Figures that grow with the models have pages, so that each fits a sheet of A4.
 MOST_ON_A_PAGE = {"recognition_by_stage": 8, "examples": 8, "convergence": 20}
+PAGES = dict.fromkeys(MOST_ON_A_PAGE, "{page}")
 
 # What each rule makes, below the results of the study. The rules say it themselves;
 # here it serves to find results that no rule has made (metamers.stale).
@@ -44,10 +45,10 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "analyse_claims": ("statistics/claims.csv",),
     **{
         f"plot_{name}": tuple(
-            f"figures/{name}_{{modality}}{page}.{kind}" for kind in FIGURE_KINDS
+            f"figures/{name}_{{modality}}{PAGES.get(name, '')}.{kind}"
+            for kind in FIGURE_KINDS
         )
         for name in MODALITY_FIGURES
-        for page in ("{page}" if name in MOST_ON_A_PAGE else "",)
     },
     **{
         f"plot_{name}": tuple(f"figures/{name}.{kind}" for kind in FIGURE_KINDS)

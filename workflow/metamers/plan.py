@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from metamers.compared import Slice
 from metamers.control_plan import ControlPlan
@@ -35,7 +35,7 @@ from metamers.study.slices import (
 )
 from metamers.weights_plan import card_of, head_of
 
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = get_args(Study.model_fields["device"].annotation)
 OfWildcards = Callable[[Any], Any]
 Job = tuple[str, dict[str, str]]
 

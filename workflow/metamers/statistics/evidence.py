@@ -29,8 +29,10 @@ def same_layout(one: Sequence[str], other: Sequence[str]) -> bool:
     A change of architecture may rename a stage in its place: where pooling is reduced,
     ``conv_0`` becomes ``pool_0_0``.
     """
-    same = sum(first == second for first, second in zip(one, other, strict=False))
-    return len(one) == len(other) and 2 * same > len(one)
+    if len(one) != len(other):
+        return False
+    same = sum(first == second for first, second in zip(one, other, strict=True))
+    return 2 * same > len(one)
 
 
 @dataclass
